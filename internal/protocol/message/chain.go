@@ -1,0 +1,576 @@
+package message
+
+import (
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/AnduroProject/alys-go/internal/protocol/aura"
+	"github.com/AnduroProject/alys-go/internal/protocol/record"
+)
+
+// BlockID names a block by root and height.
+type BlockID struct {
+	Root   common.Hash
+	Number uint64
+}
+
+// Fields implements record.Record.
+func (m *BlockID) Fields(f *record.Fields) {
+	f.Fixed(1, m.Root[:])
+	f.Uint64(2, &m.Number)
+}
+
+// StartTimer is an expiring effect: answer with TimerFired at At.
+type StartTimer struct {
+	At int64 // Unix milliseconds
+}
+
+// Type implements core.Message.
+func (*StartTimer) Type() string { return "start_timer" }
+
+// Schema implements core.Message.
+func (*StartTimer) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *StartTimer) Fields(f *record.Fields) {
+	f.Int64(1, &m.At)
+}
+
+// TimerFired answers StartTimer with the clocks read when it fired.
+type TimerFired struct {
+	Due       int64 // the At of the request
+	Wall      int64 // wall clock, Unix milliseconds
+	Monotonic int64 // milliseconds since the process started
+}
+
+// Type implements core.Message.
+func (*TimerFired) Type() string { return "timer_fired" }
+
+// Schema implements core.Message.
+func (*TimerFired) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *TimerFired) Fields(f *record.Fields) {
+	f.Int64(1, &m.Due)
+	f.Int64(2, &m.Wall)
+	f.Int64(3, &m.Monotonic)
+}
+
+// SignBlock is an until-done effect: the BLS signature over Root by the node's
+// authority key. It leaves only after this turn is durable.
+type SignBlock struct {
+	Root   common.Hash
+	Slot   uint64
+	Number uint64
+}
+
+// Type implements core.Message.
+func (*SignBlock) Type() string { return "sign_block" }
+
+// Schema implements core.Message.
+func (*SignBlock) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *SignBlock) Fields(f *record.Fields) {
+	f.Fixed(1, m.Root[:])
+	f.Uint64(2, &m.Slot)
+	f.Uint64(3, &m.Number)
+}
+
+// BlockSigned answers SignBlock.
+type BlockSigned struct {
+	Root      common.Hash
+	Signature aura.Signature
+}
+
+// Type implements core.Message.
+func (*BlockSigned) Type() string { return "block_signed" }
+
+// Schema implements core.Message.
+func (*BlockSigned) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *BlockSigned) Fields(f *record.Fields) {
+	f.Fixed(1, m.Root[:])
+	f.Fixed(2, m.Signature[:])
+}
+
+// SignRefused answers SignBlock when the signer does not hold the key.
+type SignRefused struct {
+	Root   common.Hash
+	Reason string
+}
+
+// Type implements core.Message.
+func (*SignRefused) Type() string { return "sign_refused" }
+
+// Schema implements core.Message.
+func (*SignRefused) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *SignRefused) Fields(f *record.Fields) {
+	f.Fixed(1, m.Root[:])
+	f.String(2, &m.Reason)
+}
+
+// BlocksReceived carries signed blocks from an edge, oldest first. Their content
+// is the MessagePack form of wire.md 9.4, B. At most 256 blocks.
+type BlocksReceived struct {
+	Origin string // "gossip", "sync", "legacy"
+	Blocks []Block
+}
+
+// Type implements core.Message.
+func (*BlocksReceived) Type() string { return "blocks_received" }
+
+// Schema implements core.Message.
+func (*BlocksReceived) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *BlocksReceived) Fields(f *record.Fields) {
+	f.String(1, &m.Origin)
+	record.List(f, 2, &m.Blocks)
+}
+
+// Block is one signed block by content.
+type Block struct {
+	Signed record.Content
+}
+
+// Fields implements record.Record.
+func (m *Block) Fields(f *record.Fields) {
+	f.Content(1, &m.Signed)
+}
+
+// ApprovalReceived carries one authority's approval of a block. (wire.md 9.4)
+type ApprovalReceived struct {
+	Root      common.Hash
+	Authority uint8
+	Signature aura.Signature
+}
+
+// Type implements core.Message.
+func (*ApprovalReceived) Type() string { return "approval_received" }
+
+// Schema implements core.Message.
+func (*ApprovalReceived) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *ApprovalReceived) Fields(f *record.Fields) {
+	f.Fixed(1, m.Root[:])
+	f.Uint8(2, &m.Authority)
+	f.Fixed(3, m.Signature[:])
+}
+
+// ApproveBlock is a fire-and-forget effect: gossip our approval of a block.
+type ApproveBlock struct {
+	Root      common.Hash
+	Authority uint8
+	Signature aura.Signature
+}
+
+// Type implements core.Message.
+func (*ApproveBlock) Type() string { return "approve_block" }
+
+// Schema implements core.Message.
+func (*ApproveBlock) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *ApproveBlock) Fields(f *record.Fields) {
+	f.Fixed(1, m.Root[:])
+	f.Uint8(2, &m.Authority)
+	f.Fixed(3, m.Signature[:])
+}
+
+// PublishBlock is a fire-and-forget effect: gossip a block of ours.
+type PublishBlock struct {
+	Signed record.Content
+}
+
+// Type implements core.Message.
+func (*PublishBlock) Type() string { return "publish_block" }
+
+// Schema implements core.Message.
+func (*PublishBlock) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *PublishBlock) Fields(f *record.Fields) {
+	f.Content(1, &m.Signed)
+}
+
+// BlockConnected is the fact that a block became part of the head's branch:
+// executed, with its quorum, its parent connected before it.
+type BlockConnected struct {
+	Root         common.Hash
+	Number       uint64
+	Parent       common.Hash
+	Slot         uint64
+	PayloadHash  common.Hash
+	StateRoot    common.Hash
+	Timestamp    uint64 // Unix seconds
+	Transactions uint32
+	Fees         []byte // fee accumulator after this block in wei, big endian (C6)
+	Signed       record.Content
+	Carrier      bool // has an AuxPoW header
+}
+
+// Type implements core.Message.
+func (*BlockConnected) Type() string { return "block_connected" }
+
+// Schema implements core.Message.
+func (*BlockConnected) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *BlockConnected) Fields(f *record.Fields) {
+	f.Fixed(1, m.Root[:])
+	f.Uint64(2, &m.Number)
+	f.Fixed(3, m.Parent[:])
+	f.Uint64(4, &m.Slot)
+	f.Fixed(5, m.PayloadHash[:])
+	f.Fixed(6, m.StateRoot[:])
+	f.Uint64(7, &m.Timestamp)
+	f.Uint32(8, &m.Transactions)
+	f.Bytes(9, &m.Fees)
+	f.Content(10, &m.Signed)
+	f.Bool(11, &m.Carrier)
+}
+
+// BlockReverted is the fact that a block left the head's branch.
+type BlockReverted struct {
+	Root   common.Hash
+	Number uint64
+}
+
+// Type implements core.Message.
+func (*BlockReverted) Type() string { return "block_reverted" }
+
+// Schema implements core.Message.
+func (*BlockReverted) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *BlockReverted) Fields(f *record.Fields) {
+	f.Fixed(1, m.Root[:])
+	f.Uint64(2, &m.Number)
+}
+
+// HeadChanged is the fact that ends one or more BlockConnected and BlockReverted
+// facts of the same turn.
+type HeadChanged struct {
+	Root        common.Hash
+	Number      uint64
+	PayloadHash common.Hash
+	StateRoot   common.Hash
+}
+
+// Type implements core.Message.
+func (*HeadChanged) Type() string { return "head_changed" }
+
+// Schema implements core.Message.
+func (*HeadChanged) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *HeadChanged) Fields(f *record.Fields) {
+	f.Fixed(1, m.Root[:])
+	f.Uint64(2, &m.Number)
+	f.Fixed(3, m.PayloadHash[:])
+	f.Fixed(4, m.StateRoot[:])
+}
+
+// BlockFinalized is the fact that the range up to Root is final by the work in
+// Carrier. (C10)
+type BlockFinalized struct {
+	Root          common.Hash
+	Number        uint64
+	PayloadHash   common.Hash
+	Carrier       common.Hash
+	CarrierNumber uint64
+	Bits          uint32 // compact target as claimed by the carrier
+}
+
+// Type implements core.Message.
+func (*BlockFinalized) Type() string { return "block_finalized" }
+
+// Schema implements core.Message.
+func (*BlockFinalized) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *BlockFinalized) Fields(f *record.Fields) {
+	f.Fixed(1, m.Root[:])
+	f.Uint64(2, &m.Number)
+	f.Fixed(3, m.PayloadHash[:])
+	f.Fixed(4, m.Carrier[:])
+	f.Uint64(5, &m.CarrierNumber)
+	f.Uint32(6, &m.Bits)
+}
+
+// BlockRefused is the fact that a block was not accepted.
+type BlockRefused struct {
+	Root   common.Hash
+	Number uint64
+	Grade  uint8  // fault.Grade
+	Field  string // the part of the block that is wrong
+	Reason string
+	Origin string
+}
+
+// Type implements core.Message.
+func (*BlockRefused) Type() string { return "block_refused" }
+
+// Schema implements core.Message.
+func (*BlockRefused) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *BlockRefused) Fields(f *record.Fields) {
+	f.Fixed(1, m.Root[:])
+	f.Uint64(2, &m.Number)
+	f.Uint8(3, &m.Grade)
+	f.String(4, &m.Field)
+	f.String(5, &m.Reason)
+	f.String(6, &m.Origin)
+}
+
+// SlotSkipped is the fact that a slot of ours passed without a block.
+type SlotSkipped struct {
+	Slot   uint64
+	Reason string
+}
+
+// Type implements core.Message.
+func (*SlotSkipped) Type() string { return "slot_skipped" }
+
+// Schema implements core.Message.
+func (*SlotSkipped) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *SlotSkipped) Fields(f *record.Fields) {
+	f.Uint64(1, &m.Slot)
+	f.String(2, &m.Reason)
+}
+
+// ClockStepped is the fact that the wall clock moved against the monotonic
+// clock by more than the tolerance; production stops until they agree again.
+type ClockStepped struct {
+	OffsetMs int64
+	Agreeing bool // true when production is on again
+}
+
+// Type implements core.Message.
+func (*ClockStepped) Type() string { return "clock_stepped" }
+
+// Schema implements core.Message.
+func (*ClockStepped) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *ClockStepped) Fields(f *record.Fields) {
+	f.Int64(1, &m.OffsetMs)
+	f.Bool(2, &m.Agreeing)
+}
+
+// ExecuteBlocks asks the engine actor to execute blocks, oldest first, and to
+// move the execution layer's head to the last.
+type ExecuteBlocks struct {
+	Blocks    []Block
+	Finalized common.Hash // payload hash of the finalised block, zero for none
+}
+
+// Type implements core.Message.
+func (*ExecuteBlocks) Type() string { return "execute_blocks" }
+
+// Schema implements core.Message.
+func (*ExecuteBlocks) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *ExecuteBlocks) Fields(f *record.Fields) {
+	record.List(f, 1, &m.Blocks)
+	f.Fixed(2, m.Finalized[:])
+}
+
+// BlocksExecuted answers ExecuteBlocks, one result per block run; a failure is
+// the last.
+type BlocksExecuted struct {
+	Results []Execution
+}
+
+// Type implements core.Message.
+func (*BlocksExecuted) Type() string { return "blocks_executed" }
+
+// Schema implements core.Message.
+func (*BlocksExecuted) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *BlocksExecuted) Fields(f *record.Fields) {
+	record.List(f, 1, &m.Results)
+}
+
+// Execution is what the execution layer said of one payload.
+type Execution struct {
+	PayloadHash common.Hash
+	Status      uint8 // ExecutionValid, ExecutionInvalid, ExecutionUnknown
+	Reason      string
+	StateRoot   common.Hash
+	GasUsed     []uint64 // per transaction, of its receipt
+}
+
+// Fields implements record.Record.
+func (m *Execution) Fields(f *record.Fields) {
+	f.Fixed(1, m.PayloadHash[:])
+	f.Uint8(2, &m.Status)
+	f.String(3, &m.Reason)
+	f.Fixed(4, m.StateRoot[:])
+	f.Uint64s(5, &m.GasUsed)
+}
+
+// BuildBlock asks the engine actor for a payload on the head.
+type BuildBlock struct {
+	Slot        uint64
+	Parent      common.Hash // payload hash
+	Finalized   common.Hash // payload hash or zero
+	Timestamp   uint64      // Unix seconds
+	WaitMs      uint64
+	Withdrawals []Withdrawal
+}
+
+// Type implements core.Message.
+func (*BuildBlock) Type() string { return "build_block" }
+
+// Schema implements core.Message.
+func (*BuildBlock) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *BuildBlock) Fields(f *record.Fields) {
+	f.Uint64(1, &m.Slot)
+	f.Fixed(2, m.Parent[:])
+	f.Fixed(3, m.Finalized[:])
+	f.Uint64(4, &m.Timestamp)
+	f.Uint64(5, &m.WaitMs)
+	record.List(f, 6, &m.Withdrawals)
+}
+
+// Withdrawal is a credit by the consensus layer. Amount is in gwei. (C6)
+type Withdrawal struct {
+	Address common.Address
+	Amount  uint64
+}
+
+// Fields implements record.Record.
+func (m *Withdrawal) Fields(f *record.Fields) {
+	f.Fixed(1, m.Address[:])
+	f.Uint64(2, &m.Amount)
+}
+
+// PayloadReady answers BuildBlock.
+type PayloadReady struct {
+	Slot    uint64
+	Parent  common.Hash
+	Payload record.Content // MessagePack (wire.md 9.4, X)
+}
+
+// Type implements core.Message.
+func (*PayloadReady) Type() string { return "payload_ready" }
+
+// Schema implements core.Message.
+func (*PayloadReady) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *PayloadReady) Fields(f *record.Fields) {
+	f.Uint64(1, &m.Slot)
+	f.Fixed(2, m.Parent[:])
+	f.Content(3, &m.Payload)
+}
+
+// BuildFailed answers BuildBlock when there is no payload for the slot.
+type BuildFailed struct {
+	Slot   uint64
+	Reason string
+}
+
+// Type implements core.Message.
+func (*BuildFailed) Type() string { return "build_failed" }
+
+// Schema implements core.Message.
+func (*BuildFailed) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *BuildFailed) Fields(f *record.Fields) {
+	f.Uint64(1, &m.Slot)
+	f.String(2, &m.Reason)
+}
+
+// QueueWork hands the chain actor a proof that the miner actor has checked.
+type QueueWork struct {
+	Header []byte // AuxPoW header, MessagePack (wire.md 9.4, H)
+}
+
+// Type implements core.Message.
+func (*QueueWork) Type() string { return "queue_work" }
+
+// Schema implements core.Message.
+func (*QueueWork) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *QueueWork) Fields(f *record.Fields) {
+	f.Bytes(1, &m.Header)
+}
+
+// WorkQueued is the fact that a proof waits for the next block to carry it.
+type WorkQueued struct {
+	RangeStart common.Hash
+	RangeEnd   common.Hash
+	Height     uint64
+}
+
+// Type implements core.Message.
+func (*WorkQueued) Type() string { return "work_queued" }
+
+// Schema implements core.Message.
+func (*WorkQueued) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *WorkQueued) Fields(f *record.Fields) {
+	f.Fixed(1, m.RangeStart[:])
+	f.Fixed(2, m.RangeEnd[:])
+	f.Uint64(3, &m.Height)
+}
+
+// WorkDropped is the fact that a queued proof no longer fits the chain.
+type WorkDropped struct {
+	RangeStart common.Hash
+	RangeEnd   common.Hash
+	Reason     string
+}
+
+// Type implements core.Message.
+func (*WorkDropped) Type() string { return "work_dropped" }
+
+// Schema implements core.Message.
+func (*WorkDropped) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *WorkDropped) Fields(f *record.Fields) {
+	f.Fixed(1, m.RangeStart[:])
+	f.Fixed(2, m.RangeEnd[:])
+	f.String(3, &m.Reason)
+}
+
+// ChainMoved tells the miner actor what the head's branch is now.
+type ChainMoved struct {
+	Reset      bool // Connected is the whole list above the finalised block
+	Connected  []BlockID
+	Finalized  *BlockID
+	LatestPow  *BlockID
+	LatestBits uint32
+}
+
+// Type implements core.Message.
+func (*ChainMoved) Type() string { return "chain_moved" }
+
+// Schema implements core.Message.
+func (*ChainMoved) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *ChainMoved) Fields(f *record.Fields) {
+	f.Bool(1, &m.Reset)
+	record.List(f, 2, &m.Connected)
+	record.Optional(f, 3, &m.Finalized)
+	record.Optional(f, 4, &m.LatestPow)
+	f.Uint32(5, &m.LatestBits)
+}
