@@ -7,7 +7,8 @@
 // named by their unit, times are Unix milliseconds unless a name says seconds.
 //
 //	node.go    what configures and ends a run, snapshots
-//	chain.go   blocks, slots, approvals, finality
+//	chain.go   blocks, slots, approvals, work
+//	facts.go   what the chain actor publishes
 //	engine.go  the execution layer
 //	miner.go   aux blocks
 package message
