@@ -13,9 +13,19 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 )
 
-// expectedWarnings are go-ethereum warnings about things this package causes
-// on purpose and reports through its results; they are logged at debug level.
-var expectedWarnings = []string{
+// expectedMessages are warnings and errors of go-ethereum about what a peer
+// did, what this package does on purpose, or what it reports through its
+// results. They are logged at debug level: an error in the log is for us.
+var expectedMessages = []string{
+	"\n########## BAD BLOCK",
+	"Failed to load old bad blocks",
+	"Impossible reorg, please file an issue",
+	"Large chain reorg detected",
+	"Final block not in canonical chain",
+	"Final block not available in database",
+	"Safe block not in canonical chain",
+	"Safe block not available in database",
+	"Failed to build payload",
 	"Ignoring already known beacon payload",
 	"State not available, ignoring new payload",
 	"Ignoring payload with missing parent",
@@ -29,6 +39,7 @@ var expectedWarnings = []string{
 	"Post-merge network, but no beacon client seen",
 	"Beacon client online, but no consensus updates",
 	"Unclean shutdown detected",
+	"Head block is not reachable",
 }
 
 // The root logger of go-ethereum is one per process, so the sink and the count
@@ -98,7 +109,7 @@ func (h *logHandler) Handle(ctx context.Context, record slog.Record) error {
 		return nil
 	}
 	level := record.Level
-	if level < slog.LevelError && expected(record.Message) {
+	if expected(record.Message) {
 		level = slog.LevelDebug
 	}
 	if level >= s.level {
@@ -114,7 +125,7 @@ func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (h *logHandler) WithGroup(string) slog.Handler { return h }
 
 func expected(message string) bool {
-	for _, prefix := range expectedWarnings {
+	for _, prefix := range expectedMessages {
 		if strings.HasPrefix(message, prefix) {
 			return true
 		}
