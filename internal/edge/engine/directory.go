@@ -19,6 +19,7 @@ import (
 // gives it, so that geth's own tools can read the database.
 const (
 	instanceName = "geth"
+	databaseName = "chaindata" // the name eth.New opens
 	identityFile = "engine.json"
 	openingFile  = "OPENING"
 
@@ -34,6 +35,11 @@ type identity struct {
 	Format  int         `json:"format"`
 	ChainID string      `json:"chainId"`
 	Genesis common.Hash `json:"genesis"`
+
+	// Created is set once the database has been opened for the first time. A
+	// kill before leaves it half made, for instance in an old Pebble format
+	// that go-ethereum would then keep.
+	Created bool `json:"created"`
 }
 
 func identityOf(genesis *core.Genesis) identity {
@@ -49,28 +55,36 @@ func UnfinishedOpening(dir string) bool {
 	return err == nil
 }
 
-// checkIdentity refuses a directory of another chain or a later format and
-// writes the identity of a new one.
-func checkIdentity(dir string, want identity) error {
+// prepareDirectory refuses a directory of another chain or a later format and
+// writes the identity of a new one. It removes a database whose creation was
+// not finished; such a one holds the genesis block at most. It reports whether
+// the database has yet to be created.
+func prepareDirectory(stack *node.Node, dir string, want identity) (fresh bool, err error) {
 	path := filepath.Join(dir, identityFile)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return writeIdentity(path, want)
+		if want.Created, err = checkForeign(stack, dir, want); err != nil {
+			return false, err
+		}
+		return !want.Created, writeIdentity(path, want)
 	}
 	if err != nil {
-		return fault.Wrap(fault.Fatal, err, "read the identity of the execution data directory")
+		return false, fault.Wrap(fault.Fatal, err, "read the identity of the execution data directory")
 	}
 	var have identity
 	if err := json.Unmarshal(data, &have); err != nil {
-		return fault.Wrap(fault.Corrupt, err, path+" does not say which chain this is; restore it or remove the directory")
+		return false, fault.Wrap(fault.Corrupt, err, path+" does not say which chain this is; restore it or remove the directory")
 	}
 	if have.Format > formatVersion {
-		return fault.New(fault.Invalid, "%s has format %d, this program knows %d; use a newer program", path, have.Format, formatVersion)
+		return false, fault.New(fault.Invalid, "%s has format %d, this program knows %d; use a newer program", path, have.Format, formatVersion)
 	}
 	if have.ChainID != want.ChainID || have.Genesis != want.Genesis {
-		return otherChain(dir, have.ChainID, have.Genesis, want)
+		return false, otherChain(dir, have.ChainID, have.Genesis, want)
 	}
-	return nil
+	if !have.Created {
+		err = os.RemoveAll(filepath.Join(dir, instanceName, databaseName))
+	}
+	return !have.Created, fault.Wrap(fault.Fatal, err, "remove the half made execution database")
 }
 
 func otherChain(dir, chainID string, genesis common.Hash, want identity) error {
@@ -111,32 +125,30 @@ func writeSynced(path string, data []byte) error {
 }
 
 // checkForeign looks into a database that has no identity file, one made by
-// geth itself, before go-ethereum gets a chance to rewind it.
-func checkForeign(stack *node.Node, dir string, want identity) error {
-	if _, err := os.Stat(filepath.Join(dir, identityFile)); err == nil {
-		return nil
+// geth itself, before go-ethereum gets a chance to rewind it. It reports
+// whether there is one to keep.
+func checkForeign(stack *node.Node, dir string, want identity) (exists bool, err error) {
+	if rawdb.PreexistingDatabase(filepath.Join(dir, instanceName, databaseName)) == "" {
+		return false, nil
 	}
-	if rawdb.PreexistingDatabase(filepath.Join(dir, instanceName, "chaindata")) == "" {
-		return nil
-	}
-	db, err := stack.OpenDatabaseWithOptions("chaindata", node.DatabaseOptions{Cache: 16, Handles: 64, ReadOnly: false})
+	db, err := stack.OpenDatabaseWithOptions(databaseName, node.DatabaseOptions{Cache: 16, Handles: 64})
 	if err != nil {
-		return fault.Wrap(fault.Corrupt, err, "open the chain database in "+dir)
+		return false, fault.Wrap(fault.Corrupt, err, "open the chain database in "+dir)
 	}
 	defer db.Close()
 	genesis := rawdb.ReadCanonicalHash(db, 0)
 	if genesis == (common.Hash{}) {
-		return nil
+		return true, nil
 	}
 	chainID := "of unknown number"
 	if config := rawdb.ReadChainConfig(db, genesis); config != nil && config.ChainID != nil {
 		chainID = config.ChainID.String()
 	}
 	if genesis != want.Genesis || chainID != want.ChainID {
-		return otherChain(dir, chainID, genesis, want)
+		return false, otherChain(dir, chainID, genesis, want)
 	}
 	if scheme := rawdb.ReadStateScheme(db); scheme == rawdb.PathScheme {
-		return fault.New(fault.Invalid, "chain database in %s uses the path scheme; remove it, it is rebuilt from the journal", dir)
+		return false, fault.New(fault.Invalid, "chain database in %s uses the path scheme; remove it, it is rebuilt from the journal", dir)
 	}
-	return nil
+	return true, nil
 }

@@ -92,7 +92,7 @@ func TestDamagedDirectory(t *testing.T) {
 			return os.WriteFile(filepath.Join(dir, identityFile), []byte("{"), 0o600)
 		},
 		"database manifest cut": func(dir string) error {
-			manifests, err := filepath.Glob(filepath.Join(dir, instanceName, "chaindata", "MANIFEST-*"))
+			manifests, err := filepath.Glob(filepath.Join(dir, instanceName, databaseName, "MANIFEST-*"))
 			if err != nil || len(manifests) == 0 {
 				return errors.New("no manifest")
 			}
@@ -104,7 +104,7 @@ func TestDamagedDirectory(t *testing.T) {
 			return nil
 		},
 		"database tables gone": func(dir string) error {
-			tables, _ := filepath.Glob(filepath.Join(dir, instanceName, "chaindata", "*.sst"))
+			tables, _ := filepath.Glob(filepath.Join(dir, instanceName, databaseName, "*.sst"))
 			if len(tables) == 0 {
 				return errors.New("no tables")
 			}

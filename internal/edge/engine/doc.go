@@ -33,8 +33,9 @@
 //
 // # Data directory
 //
-//	engine.json   format version, chain identifier, genesis hash; written
-//	              before the database, compared at every opening
+//	engine.json   format version, chain identifier, genesis hash, whether the
+//	              database has been made; written before the database,
+//	              compared at every opening
 //	OPENING       present from the start of an opening to its success
 //	geth/         go-ethereum's instance directory
 //	  LOCK        held while open

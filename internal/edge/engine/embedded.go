@@ -55,6 +55,9 @@ type EmbeddedOptions struct {
 	// LogLevel is the least level of go-ethereum's messages to pass on; nil
 	// means warnings.
 	LogLevel slog.Leveler
+
+	// tune changes the configuration, for the measurements behind it.
+	tune func(*ethconfig.Config)
 }
 
 // Embedded is go-ethereum in this process: a full node without peers whose
@@ -122,10 +125,8 @@ func (e *Embedded) open(config *node.Config, options EmbeddedOptions) error {
 	}
 	e.stack = stack
 	id := identityOf(options.Genesis)
-	if err := checkForeign(stack, e.dir, id); err != nil {
-		return err
-	}
-	if err := checkIdentity(e.dir, id); err != nil {
+	fresh, err := prepareDirectory(stack, e.dir, id)
+	if err != nil {
 		return err
 	}
 	e.unfinished = UnfinishedOpening(e.dir)
@@ -143,6 +144,12 @@ func (e *Embedded) open(config *node.Config, options EmbeddedOptions) error {
 	// Before the first forkchoice update go-ethereum ignores one to an
 	// ancestor of its head. There is no network to sync from here.
 	e.backend.SetSynced()
+	if fresh {
+		id.Created = true
+		if err := writeIdentity(filepath.Join(e.dir, identityFile), id); err != nil {
+			return err
+		}
+	}
 	if err := os.Remove(marker); err != nil {
 		return fault.Wrap(fault.Fatal, err, "remove the opening marker")
 	}
@@ -255,6 +262,9 @@ func ethConfig(options EmbeddedOptions) *ethconfig.Config {
 	config.Miner.GasPrice = big.NewInt(1)
 	config.Miner.Recommit = recommit
 	config.Miner.ExtraData = []byte(ExtraData)
+	if options.tune != nil {
+		options.tune(&config)
+	}
 	return &config
 }
 

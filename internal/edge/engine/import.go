@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	beacon "github.com/ethereum/go-ethereum/beacon/engine"
@@ -144,6 +145,9 @@ func (x *Executor) newPayload(ctx context.Context, p *block.Payload) (beacon.Pay
 // canonical reports whether the client has p in its canonical chain.
 func (x *Executor) canonical(ctx context.Context, p *block.Payload) (bool, error) {
 	header, err := x.api.HeaderByNumber(ctx, rpc.BlockNumber(p.BlockNumber))
+	if errors.Is(err, ErrNotFound) {
+		return false, nil // moved below it meanwhile
+	}
 	if err != nil {
 		return false, clientError(ctx, err, fmt.Sprintf("read header %d", p.BlockNumber))
 	}

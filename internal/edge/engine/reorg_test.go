@@ -3,8 +3,10 @@ package engine
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/eth/ethconfig"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
@@ -92,4 +94,73 @@ func TestImportAgain(t *testing.T) {
 			t.Fatalf("head %s after %v", hash, cut)
 		}
 	}
+}
+
+// Blocks move to the freezer soon after the client opens. From then on they
+// cannot be replaced, but executing them again still works.
+func TestReorgBelowFrozen(t *testing.T) {
+	ctx := context.Background()
+	dir := t.TempDir()
+	c := newTestChain(t, openTest(t, dir, DevGenesis(testChainID)))
+	chain := c.extend(c.head().Hash(), 20, 1)
+	side := c.build(chain[3].BlockHash, 2, 0)
+	mustImport(t, c.x, chain)
+	if err := c.x.SetFinalized(ctx, chain[19].BlockHash, chain[15].BlockHash); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.e.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	c = newTestChain(t, openTest(t, dir, DevGenesis(testChainID)))
+	deadline := time.Now().Add(20 * time.Second)
+	for frozen := uint64(0); frozen <= chain[15].BlockNumber; time.Sleep(10 * time.Millisecond) {
+		var err error
+		if frozen, err = c.e.backend.ChainDb().Ancients(); err != nil || time.Now().After(deadline) {
+			t.Fatalf("%d frozen: %v", frozen, err)
+		}
+	}
+	mustImport(t, c.x, chain[:10])
+	c.wantHead(chain[19])
+	mustImport(t, c.x, chain[10:18])
+	c.wantHead(chain[17])
+	if _, err := c.x.Import(ctx, []*block.Payload{side}, common.Hash{}, common.Hash{}); !fault.Is(err, fault.Fatal) {
+		t.Fatalf("a branch from below the freezer: %v", err)
+	}
+	c.wantHead(chain[17])
+	mustImport(t, c.x, chain[18:])
+	c.extend(chain[19].BlockHash, 3, 1)
+}
+
+// A client that prunes states answers ACCEPTED to a payload on an old block
+// and has to be taken there first.
+func TestReorgOnAPruningClient(t *testing.T) {
+	c := newTestChain(t, openTest(t, t.TempDir(), DevGenesis(testChainID)))
+	credit := func(n int, offset uint64, parent common.Hash) (chain []*block.Payload) {
+		for i := range n {
+			p := c.build(parent, offset, 0, block.Withdrawal{Address: common.Address{1, byte(i)}, Amount: 1})
+			mustImport(t, c.x, []*block.Payload{p})
+			chain, parent = append(chain, p), p.BlockHash
+		}
+		return chain
+	}
+	long := credit(180, 1, c.head().Hash())
+	side := credit(3, 2, long[19].BlockHash)
+
+	e, err := OpenEmbedded(EmbeddedOptions{Dir: t.TempDir(), Genesis: DevGenesis(testChainID), tune: func(config *ethconfig.Config) {
+		config.NoPruning, config.TrieDirtyCache = false, 16
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	pruning := newTestChain(t, e)
+	mustImport(t, pruning.x, long)
+	if e.HasState(context.Background(), long[19].BlockHash) {
+		t.Fatal("the old state is still there")
+	}
+	mustImport(t, pruning.x, side)
+	pruning.wantHead(side[2])
+	mustImport(t, pruning.x, long)
+	pruning.wantHead(long[179])
 }

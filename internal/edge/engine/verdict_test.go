@@ -114,3 +114,63 @@ func TestCannotJudge(t *testing.T) {
 		t.Fatalf("closed: %v", err)
 	}
 }
+
+// After a restart go-ethereum has no cache and waits for a parent of the
+// height it expects; that must not move the head to the parent it has.
+func TestWrongNumberOnAnOldParent(t *testing.T) {
+	ctx := context.Background()
+	dir := t.TempDir()
+	e := openTest(t, dir, readGenesis(t, "single"))
+	payloads := readPayloads(t, "single")[:20]
+	mustImport(t, NewExecutor(e), payloads)
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := newTestChain(t, openTest(t, dir, readGenesis(t, "single")))
+	for _, number := range []uint64{0, 1, 9, 15, 1 << 63} {
+		bad := *payloads[19]
+		bad.ParentHash, bad.BlockNumber = payloads[10].BlockHash, number
+		results, err := c.x.Import(ctx, []*block.Payload{rehash(t, bad)}, common.Hash{}, common.Hash{})
+		if err != nil || len(results) != 1 || results[0].Status != StatusInvalid {
+			t.Fatalf("number %d: %+v %v", number, results, err)
+		}
+		c.wantHead(payloads[19])
+	}
+}
+
+// troubled is a client that cannot execute anything, like one with a full disk.
+type troubled struct {
+	API
+	reason string
+}
+
+func (c *troubled) NewPayloadV2(ctx context.Context, payload beacon.ExecutableData) (beacon.PayloadStatusV1, error) {
+	if c.reason == "" {
+		return c.API.NewPayloadV2(ctx, payload)
+	}
+	return beacon.PayloadStatusV1{Status: beacon.INVALID, ValidationError: &c.reason}, nil
+}
+
+func TestTroubleOfTheClientIsNoVerdict(t *testing.T) {
+	ctx := context.Background()
+	client := &troubled{API: openTest(t, t.TempDir(), readGenesis(t, "single"))}
+	x := NewExecutor(client)
+	payloads := readPayloads(t, "single")
+	mustImport(t, x, payloads[:5])
+	importNext := func() ([]Executed, error) {
+		return x.Import(ctx, payloads[5:6], common.Hash{}, common.Hash{})
+	}
+
+	client.reason = previouslyRejected
+	if results, err := importNext(); err != nil || results[0].Status != StatusInvalid {
+		t.Fatalf("child of a rejected block: %+v %v", results, err)
+	}
+	for _, reason := range []string{"insertion is interrupted", "write: no space left on device", previouslyRejected} {
+		client.reason = reason
+		if _, err := importNext(); !fault.Is(err, fault.CannotJudge) {
+			t.Fatalf("%s: %v", reason, err)
+		}
+	}
+	client.reason = ""
+	mustImport(t, x, payloads[5:])
+}
