@@ -1,0 +1,30 @@
+// Package admin is the local control socket of a running node: HTTP and JSON
+// over a unix socket that only the node's user may open.
+//
+//	go admin.Serve(ctx, dataDir, admin.Handlers{Status: node.Status, Checkpoint: node.Checkpoint, Ready: node.Ready})
+//
+//	client, err := admin.Dial(dataDir)
+//	if errors.Is(err, admin.ErrNotRunning) { ... read the files of the data directory instead ... }
+//	err = client.Status(ctx, &status)
+//
+// # Requests
+//
+//	GET  /status                          what Handlers.Status returns
+//	POST /checkpoint {"dir": "/abs/path"} what Handlers.Checkpoint returns; the directory must not exist
+//	GET  /livez                           200 {"live":true}
+//	GET  /readyz                          200 {"ready":true} or 503 {"ready":false,"reasons":["..."]}
+//
+// Every other answer is {"error": "...", "grade": "..."}: 400 for grade invalid,
+// 413 for a body above 16 KiB, 409 for a second checkpoint at a time, 503 for
+// temporary and cannot judge yet, 500 for the rest, 501 for a request that this
+// node does not offer. The client gives errors back with their grade.
+//
+// # Socket
+//
+// The socket is admin.sock in the data directory, mode 0600 from the start.
+// Where that path is longer than a socket address can be, it is
+// alys-<hash of the absolute data directory>.sock in the directory for temporary
+// files, so server and client must then agree on TMPDIR. A file left by a killed
+// process is replaced once nobody answers there. The client trusts a socket only
+// if it belongs to the owner of the data directory, to the caller or to root.
+package admin

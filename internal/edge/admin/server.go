@@ -1,0 +1,277 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+)
+
+const (
+	maxHeader    = 16 << 10 // bytes
+	maxRequest   = 16 << 10 // bytes of a body
+	maxPath      = 4096     // bytes of a directory's path
+	readTimeout  = 10 * time.Second
+	writeTimeout = 30 * time.Second
+	queryTimeout = 10 * time.Second // of Status and Ready
+	idleTimeout  = time.Minute
+	stopTimeout  = 5 * time.Second
+)
+
+// Handlers is what a node offers. A nil function is answered with 501, except
+// Ready. The context ends with the request or with the server. They may be
+// called from any goroutine; checkpoints one at a time.
+type Handlers struct {
+	// Status describes the node; the value is answered as JSON.
+	Status func(ctx context.Context) (any, error)
+	// Checkpoint copies the journal to dir, an absolute path that does not exist.
+	Checkpoint func(ctx context.Context, dir string) (any, error)
+	// Ready returns why the node cannot do its work, nothing when it can. A nil
+	// function counts as ready.
+	Ready func(ctx context.Context) []string
+}
+
+// Serve answers at the socket of dataDir until ctx ends, which is no error.
+// Requests under way then have five seconds to finish. A socket at which another
+// process answers, or a file that is no socket, is an Invalid error.
+func Serve(ctx context.Context, dataDir string, h Handlers) error {
+	if info, err := os.Stat(dataDir); err != nil {
+		return fault.Wrap(fault.Invalid, err, "data directory for the admin socket")
+	} else if !info.IsDir() {
+		return fault.New(fault.Invalid, "data directory %s for the admin socket is no directory", dataDir)
+	}
+	path, err := SocketPath(dataDir)
+	if err != nil {
+		return err
+	}
+	l, err := listen(ctx, path)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	s := server{handlers: h}
+	hs := &http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: readTimeout,
+		ReadTimeout:       readTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
+	}
+	stopped := make(chan struct{})
+	release := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		// Not derived from ctx, which has ended.
+		grace, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		if hs.Shutdown(grace) != nil {
+			_ = hs.Close()
+		}
+	})
+	err = hs.Serve(l)
+	if !release() {
+		<-stopped
+		return nil
+	}
+	_ = hs.Close()
+	return fault.Wrap(fault.Fatal, err, "admin socket "+path)
+}
+
+type server struct {
+	handlers   Handlers
+	checkpoint sync.Mutex
+}
+
+func (s *server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", s.status)
+	mux.HandleFunc("POST /checkpoint", s.takeCheckpoint)
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]bool{"live": true})
+	})
+	mux.HandleFunc("GET /readyz", s.readyz)
+	return contained(mux)
+}
+
+// contained turns a panic of a handler into an answer: a question to the node
+// must not end it.
+func contained(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				slog.Error("admin request panicked", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+				refuse(w, fault.New(fault.Fatal, "%s %s panicked: %v; the log has the stack", r.Method, r.URL.Path, p))
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *server) status(w http.ResponseWriter, r *http.Request) {
+	if s.handlers.Status == nil {
+		notOffered(w, r)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
+	defer cancel()
+	v, err := s.handlers.Status(ctx)
+	reply(w, v, err)
+}
+
+func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
+	var reasons []string
+	if s.handlers.Ready != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
+		defer cancel()
+		reasons = s.handlers.Ready(ctx)
+	}
+	status := http.StatusOK
+	if len(reasons) > 0 {
+		status = http.StatusServiceUnavailable
+	}
+	answer(w, status, readiness{Ready: len(reasons) == 0, Reasons: reasons})
+}
+
+// readiness is the answer to GET /readyz.
+type readiness struct {
+	Ready   bool     `json:"ready"`
+	Reasons []string `json:"reasons,omitempty"`
+}
+
+// checkpointRequest is the body of POST /checkpoint.
+type checkpointRequest struct {
+	Dir string `json:"dir"`
+}
+
+func (s *server) takeCheckpoint(w http.ResponseWriter, r *http.Request) {
+	if s.handlers.Checkpoint == nil {
+		notOffered(w, r)
+		return
+	}
+	var request checkpointRequest
+	if err := decode(w, r, &request); err != nil {
+		refuse(w, err)
+		return
+	}
+	if err := checkDir(request.Dir); err != nil {
+		refuse(w, err)
+		return
+	}
+	if !s.checkpoint.TryLock() {
+		answer(w, http.StatusConflict, failure{Error: "another checkpoint is being taken, ask again when it is done", Grade: fault.Temporary.String()})
+		return
+	}
+	defer s.checkpoint.Unlock()
+	// The limit on reading has done its work; left in place it would end the
+	// context of a checkpoint that takes longer. A connection that is gone shows
+	// in the context too.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	v, err := s.handlers.Checkpoint(r.Context(), request.Dir)
+	reply(w, v, err)
+}
+
+// checkDir refuses what must not be written to: a path that depends on the
+// working directory of the node, or something that exists.
+func checkDir(dir string) error {
+	switch {
+	case dir == "":
+		return fault.New(fault.Invalid, `no directory given for the checkpoint, the body is {"dir": "/absolute/path"}`)
+	case len(dir) > maxPath || strings.ContainsRune(dir, 0):
+		return fault.New(fault.Invalid, "directory for the checkpoint has %d bytes, at most %d without a zero byte are possible", len(dir), maxPath)
+	case !filepath.IsAbs(dir):
+		return fault.New(fault.Invalid, "directory %q for the checkpoint is not an absolute path", dir)
+	}
+	_, err := os.Lstat(dir)
+	switch {
+	case err == nil:
+		return fault.New(fault.Invalid, "directory %s for the checkpoint exists; name one that does not", dir)
+	case !errors.Is(err, fs.ErrNotExist):
+		return fault.Wrap(fault.Invalid, err, "directory for the checkpoint")
+	}
+	return nil
+}
+
+// errTooLarge marks a request that is answered with 413.
+var errTooLarge = errors.New("request is too large")
+
+// decode reads one JSON object without unknown members and nothing behind it.
+func decode(w http.ResponseWriter, r *http.Request, into any) error {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil {
+		if _, err = d.Token(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err == nil {
+			err = errors.New("something follows the object")
+		}
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return fault.New(fault.Invalid, "%w: more than %d bytes", errTooLarge, maxRequest)
+	}
+	return fault.Wrap(fault.Invalid, err, "body of "+r.URL.Path)
+}
+
+// failure is the answer to a request that failed.
+type failure struct {
+	Error string `json:"error"`
+	Grade string `json:"grade"`
+}
+
+func notOffered(w http.ResponseWriter, r *http.Request) {
+	answer(w, http.StatusNotImplemented, failure{
+		Error: fmt.Sprintf("%s %s is not offered by this node", r.Method, r.URL.Path),
+		Grade: fault.Invalid.String(),
+	})
+}
+
+func reply(w http.ResponseWriter, v any, err error) {
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, http.StatusOK, v)
+}
+
+func refuse(w http.ResponseWriter, err error) {
+	grade, status := fault.Of(err), http.StatusInternalServerError
+	switch {
+	case errors.Is(err, errTooLarge):
+		status = http.StatusRequestEntityTooLarge
+	case grade == fault.Invalid:
+		status = http.StatusBadRequest
+	case grade == fault.Temporary || grade == fault.CannotJudge:
+		status = http.StatusServiceUnavailable
+	}
+	answer(w, status, failure{Error: err.Error(), Grade: grade.String()})
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		status = http.StatusInternalServerError
+		body, _ = json.Marshal(failure{Error: "answer has no JSON form: " + err.Error(), Grade: fault.Fatal.String()})
+	}
+	// A client that does not read must not hold the connection for ever.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
+}
