@@ -1,0 +1,242 @@
+package journal
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+)
+
+// group is what one commit writes: the events and contents of one batch.
+type group struct {
+	batch *pebble.Batch
+	first uint64 // first event
+	last  Head
+	bytes int // counted in Journal.pending
+}
+
+func (j *Journal) newGroup() *group {
+	return &group{batch: j.db.NewBatch(
+		pebble.WithInitialSizeBytes(256<<10),
+		pebble.WithMaxRetainedSizeBytes(2*j.opt.MaxPendingBytes))}
+}
+
+func (g *group) empty() bool { return g.batch.Empty() }
+
+func (g *group) reset() {
+	g.batch.Reset()
+	g.first, g.last, g.bytes = 0, Head{}, 0
+}
+
+// Append gives the event its place in the journal: it encodes it, chains it and
+// queues it with the contents it brings, and returns the new head. It does not
+// wait for the disk, except while MaxPendingBytes are queued.
+//
+// Sequence must be Head().Sequence+1 and Time not less than before. Every
+// content must be named by the event and match its hash; those written not
+// long ago are not written again. An error of grade Invalid leaves the journal
+// as it was. Any other is Fatal and stays: nothing will be appended any more.
+//
+// Neither the event nor the contents are kept after Append returns. It is made
+// for one caller; more are safe, but only one can have the next sequence.
+func (j *Journal) Append(e *Event, contents []Content) (Head, error) {
+	j.appending.Lock()
+	defer j.appending.Unlock()
+	if j.opt.ReadOnly {
+		return Head{}, ErrReadOnly
+	}
+	if err := j.admit(e, contents); err != nil {
+		return Head{}, err
+	}
+	j.scratch = append(j.scratch[:0], j.tip.Hash[:]...)
+	j.scratch = e.AppendTo(j.scratch)
+	envelope := j.scratch[len(Hash{}):]
+	if len(envelope) > MaxEnvelope {
+		err := fault.New(fault.Invalid, "journal: event %d of type %q takes %d bytes, at most %d fit; move its payload into content", e.Sequence, e.Type, len(envelope), MaxEnvelope)
+		j.scratch = nil
+		return Head{}, err
+	}
+	head := Head{Sequence: e.Sequence, Hash: sha256.Sum256(j.scratch)}
+	if err := j.enqueue(head, envelope, contents); err != nil {
+		return Head{}, err
+	}
+	j.tip, j.time = head, e.Time
+	if cap(j.scratch) > 1<<20 {
+		j.scratch = nil
+	}
+	return head, nil
+}
+
+// admit checks what the caller must get right.
+func (j *Journal) admit(e *Event, contents []Content) error {
+	if err := e.Validate(); err != nil {
+		return err
+	}
+	if e.Sequence != j.tip.Sequence+1 {
+		return fault.New(fault.Invalid, "journal: event %d does not follow event %d", e.Sequence, j.tip.Sequence)
+	}
+	if j.tip.Sequence != 0 && e.Time < j.time {
+		return fault.New(fault.Invalid, "journal: event %d has time %d, the event before %d", e.Sequence, e.Time, j.time)
+	}
+	for i := range contents {
+		c := &contents[i]
+		if len(c.Data) > MaxContent {
+			return fault.New(fault.Invalid, "journal: event %d: content %s has %d bytes, at most %d are stored", e.Sequence, c.Hash, len(c.Data), MaxContent)
+		}
+		if !contains(e.Contents, c.Hash) {
+			return fault.New(fault.Invalid, "journal: event %d does not name content %s that comes with it", e.Sequence, c.Hash)
+		}
+		if got := SumContent(c.Data); got != c.Hash {
+			return fault.New(fault.Invalid, "journal: event %d: content %s hashes to %s", e.Sequence, c.Hash, got)
+		}
+	}
+	return nil
+}
+
+func contains(list []Hash, h Hash) bool {
+	for i := range list {
+		if list[i] == h {
+			return true
+		}
+	}
+	return false
+}
+
+// enqueue puts an event into the group that the committer takes next.
+func (j *Journal) enqueue(head Head, envelope []byte, contents []Content) error {
+	size := eventKeyLen + len(envelope) + len(Hash{})
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for j.pending >= j.opt.MaxPendingBytes && j.Err() == nil && !j.closing {
+		j.stats.waits.Add(1)
+		j.space.Wait()
+	}
+	if err := j.Err(); err != nil {
+		return err
+	}
+	if j.closing {
+		return ErrClosed
+	}
+	b := j.queue.batch
+	op := b.SetDeferred(eventKeyLen, len(envelope)+len(Hash{}))
+	appendEventKey(op.Key[:0], head.Sequence)
+	copy(op.Value[copy(op.Value, envelope):], head.Hash[:])
+	if err := op.Finish(); err != nil {
+		return fault.Wrap(fault.Fatal, err, fmt.Sprintf("queue event %d", head.Sequence))
+	}
+	for i := range contents {
+		c := &contents[i]
+		if !j.recent.add(c.Hash) {
+			j.stats.suppressed.Add(1)
+			continue
+		}
+		op := b.SetDeferred(contentKeyLen, len(c.Data))
+		appendContentKey(op.Key[:0], c.Hash)
+		copy(op.Value, c.Data)
+		if err := op.Finish(); err != nil {
+			return fault.Wrap(fault.Fatal, err, fmt.Sprintf("queue content %s of event %d", c.Hash, head.Sequence))
+		}
+		size += contentKeyLen + len(c.Data)
+		j.stats.contents.Add(1)
+	}
+	wake := j.queue.first == 0
+	if wake {
+		j.queue.first = head.Sequence
+	}
+	j.queue.last = head
+	j.queue.bytes += size
+	j.pending += size
+	j.last = head
+	if wake {
+		j.work.Signal()
+	}
+	return nil
+}
+
+// commitLoop is the committer: it takes everything that waits, makes it
+// durable, tells OnDurable, then those who wait, and starts again. It ends when
+// the journal is closed and nothing is left, or with the first error.
+func (j *Journal) commitLoop() {
+	defer close(j.done)
+	for {
+		j.mu.Lock()
+		for j.queue.empty() && !j.closing && j.Err() == nil {
+			j.work.Wait()
+		}
+		if j.queue.empty() || j.Err() != nil {
+			j.mu.Unlock()
+			return
+		}
+		g := j.queue
+		j.queue, j.spare = j.spare, nil
+		j.mu.Unlock()
+
+		start := time.Now()
+		if err := j.commit(g); err != nil {
+			j.fail(err)
+			return
+		}
+		j.stats.committed(g, time.Since(start))
+		head := g.last
+		j.durable.Store(&head)
+		if j.opt.OnDurable != nil {
+			j.opt.OnDurable(head)
+		}
+
+		j.mu.Lock()
+		j.pending -= g.bytes
+		g.reset()
+		j.spare = g
+		j.space.Broadcast()
+		j.wakeWaiters()
+		j.mu.Unlock()
+	}
+}
+
+// commit writes one group. The order is what recovery relies on: the batch is
+// on disk before the head file names its last event.
+func (j *Journal) commit(g *group) error {
+	err := guarded(func() error { return j.db.Apply(g.batch, pebble.Sync) })
+	if err == nil {
+		err = j.head.write(g.last)
+	}
+	if err == nil {
+		return nil
+	}
+	return fault.Wrap(fault.Fatal, err, fmt.Sprintf(
+		"journal %s: events %d to %d could not be written, the last durable one is %d; free or repair the disk and start again",
+		j.opt.Dir, g.first, g.last.Sequence, j.Durable().Sequence))
+}
+
+// recentLimit bounds the memory of recently written contents: 8192 hashes are
+// some hundred kilobytes and reach back over many blocks.
+const recentLimit = 8192
+
+// recentHashes remembers the contents written last, the oldest leaving first.
+type recentHashes struct {
+	set  map[Hash]struct{}
+	ring []Hash
+	next int
+}
+
+// add reports whether the hash is new, and remembers it.
+func (r *recentHashes) add(h Hash) bool {
+	if _, ok := r.set[h]; ok {
+		return false
+	}
+	if r.set == nil {
+		r.set = make(map[Hash]struct{})
+	}
+	if len(r.ring) < recentLimit {
+		r.ring = append(r.ring, h)
+	} else {
+		delete(r.set, r.ring[r.next])
+		r.ring[r.next] = h
+		r.next = (r.next + 1) % recentLimit
+	}
+	r.set[h] = struct{}{}
+	return true
+}

@@ -1,0 +1,73 @@
+package journal
+
+import (
+	"errors"
+
+	"github.com/cockroachdb/errors/oserror"
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+)
+
+// Checkpoint makes a copy of the journal in a new directory while appending
+// goes on. Tables are hard links where the file system allows it, so the copy
+// costs little until tables are rewritten. It keeps the identity and holds at
+// least every event that was durable when the call began; Open with ReadOnly
+// reads it, from any process.
+//
+// The directory appears only when the copy is complete: it is made beside, as
+// dir+".partial", and renamed. Either existing already is an error of grade
+// Invalid.
+func (j *Journal) Checkpoint(dir string) error {
+	if err := j.enter(); err != nil {
+		return err
+	}
+	defer j.leave()
+	fs, partial := j.opt.FS, dir+".partial"
+	for _, d := range []string{dir, partial} {
+		if _, err := fs.Stat(d); err == nil {
+			return fault.New(fault.Invalid, "journal: checkpoint directory %s exists already; remove it or name another", d)
+		} else if !oserror.IsNotExist(err) {
+			return fault.Wrap(fault.Fatal, err, "journal: checkpoint directory "+d)
+		}
+	}
+	err := j.copyTo(partial)
+	if err == nil {
+		if err = fs.Rename(partial, dir); err == nil {
+			err = syncDir(fs, fs.PathDir(dir))
+		}
+	}
+	if err != nil {
+		// Temporary: the journal itself is as it was.
+		return fault.Wrap(fault.Temporary, errors.Join(err, fs.RemoveAll(partial)), "journal: checkpoint "+dir)
+	}
+	return nil
+}
+
+// copyTo takes the head before the database, so that the copy's record can be
+// behind its last event but never ahead.
+func (j *Journal) copyTo(dir string) error {
+	if err := makeDir(j.opt.FS, dir); err != nil {
+		return err
+	}
+	head := j.Durable()
+	if err := guarded(func() error {
+		return j.db.Checkpoint(j.opt.FS.PathJoin(dir, databaseName), pebbleFlush(j.opt.ReadOnly)...)
+	}); err != nil {
+		return err
+	}
+	h, err := openHeadFile(j.opt.FS, j.opt.FS.PathJoin(dir, headName), j.id, headRead{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(h.writeBoth(head), h.close(), syncDir(j.opt.FS, dir))
+}
+
+// pebbleFlush asks for the log to be flushed to its file before it is copied,
+// which a read-only database has no log for.
+func pebbleFlush(readOnly bool) []pebble.CheckpointOption {
+	if readOnly {
+		return nil
+	}
+	return []pebble.CheckpointOption{pebble.WithFlushedWAL()}
+}

@@ -1,0 +1,297 @@
+package journal
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+)
+
+// Files of a journal directory.
+const (
+	lockName     = "LOCK"
+	headName     = "HEAD"
+	databaseName = "pebble"
+	newDatabase  = "pebble.new"
+)
+
+// Options say where a journal is and how much memory it may use. Only Dir is
+// required.
+type Options struct {
+	// FS is the file system; nil means the operating system's.
+	FS vfs.FS
+	// Dir is the journal's directory. Nothing else may be kept in it.
+	Dir string
+	// ReadOnly opens an existing journal without changing a file, for a copy
+	// made by Checkpoint or a stopped node. Append is refused.
+	ReadOnly bool
+	// MaxPendingBytes is how much Append may queue before it waits for the
+	// disk, and with it the size of the largest group commit (an event larger
+	// than that is a group of its own). 0 means 8 MiB. Above 12 MiB commits
+	// leave the database's fast path.
+	MaxPendingBytes int
+	// CacheBytes bounds the block cache; 0 means 64 MiB.
+	CacheBytes int64
+	// Logger receives warnings and errors; nil means slog.Default().
+	Logger *slog.Logger
+	// OnDurable is called by the committer after each group is on disk, in
+	// order, before those who wait for it go on. No event after head is
+	// written while it runs: it must be quick, and must not call Close.
+	OnDurable func(head Head)
+}
+
+func (o *Options) setDefaults() error {
+	if o.Dir == "" {
+		return fault.New(fault.Invalid, "journal: no directory given")
+	}
+	if o.MaxPendingBytes < 0 || o.CacheBytes < 0 {
+		return fault.New(fault.Invalid, "journal %s: negative MaxPendingBytes or CacheBytes", o.Dir)
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.MaxPendingBytes == 0 {
+		o.MaxPendingBytes = 8 << 20
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 64 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return nil
+}
+
+// Journal is an open journal. One goroutine appends; every other method may be
+// called from any goroutine.
+type Journal struct {
+	opt   Options
+	id    ID
+	plan  Plan
+	db    *pebble.DB
+	cache *pebble.Cache
+	lock  unlocker
+	head  *headFile // nil when read-only; the committer's until it ends
+
+	durable atomic.Pointer[Head]
+	failure atomic.Pointer[error] // the sticky error
+
+	// Owned by the one caller of Append.
+	appending sync.Mutex
+	tip       Head
+	time      int64
+	scratch   []byte
+	recent    recentHashes
+
+	mu      sync.Mutex
+	last    Head       // tip, for everyone else
+	queue   *group     // what waits for the committer
+	pending int        // bytes queued or being written
+	closing bool       // no more Append, no new readers
+	readers int        // reads and iterators under way
+	work    *sync.Cond // queue has something, or closing
+	space   *sync.Cond // pending shrank
+	idle    *sync.Cond // readers shrank
+	notify  chan struct{}
+	spare   *group // the committer's second group, nil while it writes it
+	done    chan struct{}
+
+	ended  atomic.Bool // closing, for iterators
+	closed sync.Once
+	result error // of Close
+
+	stats counters
+}
+
+type unlocker interface{ Close() error }
+
+// ID returns the journal's identity.
+func (j *Journal) ID() ID { return j.id }
+
+// Opened returns what opening found and did.
+func (j *Journal) Opened() Plan {
+	p := j.plan
+	p.Warnings = append([]string(nil), p.Warnings...)
+	return p
+}
+
+// Head returns the last event appended. It may not be on disk yet.
+func (j *Journal) Head() Head {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.last
+}
+
+// Durable returns the last event that is on disk, head file included. It
+// survives a crash; what comes after it may not.
+func (j *Journal) Durable() Head { return *j.durable.Load() }
+
+// Err returns the error that ended appending, nil while there is none. It has
+// grade Fatal: nothing after [Journal.Durable] was written or will be.
+func (j *Journal) Err() error {
+	if p := j.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// fail makes the first fatal error sticky and wakes everyone who waits.
+func (j *Journal) fail(err error) {
+	if !j.failure.CompareAndSwap(nil, &err) {
+		return
+	}
+	j.opt.Logger.Error("journal: appending ends", "dir", j.opt.Dir, "durable", j.Durable().Sequence, "error", err)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.work.Broadcast()
+	j.space.Broadcast()
+	j.wakeWaiters()
+}
+
+// wakeWaiters needs mu.
+func (j *Journal) wakeWaiters() {
+	if j.notify != nil {
+		close(j.notify)
+		j.notify = nil
+	}
+}
+
+// WaitDurable returns nil once the event of that sequence is on disk, which
+// includes that OnDurable has returned for it if the call had to wait. It
+// returns the fatal error if the event will never be, ErrClosed if the journal
+// was closed before, and the context's error when that ends first.
+func (j *Journal) WaitDurable(ctx context.Context, sequence uint64) error {
+	for {
+		if j.Durable().Sequence >= sequence {
+			return nil
+		}
+		j.mu.Lock()
+		if j.Durable().Sequence >= sequence {
+			j.mu.Unlock()
+			return nil
+		}
+		if err := j.Err(); err != nil {
+			j.mu.Unlock()
+			return err
+		}
+		if j.closing && sequence > j.last.Sequence || j.opt.ReadOnly {
+			j.mu.Unlock()
+			return ErrClosed
+		}
+		if j.notify == nil {
+			j.notify = make(chan struct{})
+		}
+		wait := j.notify
+		j.mu.Unlock()
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// closeGrace is how long Close waits for a database that failed. Pebble gives
+// no promise to close after a fatal error.
+const closeGrace = 5 * time.Second
+
+// Close writes what is queued, records the head, and releases the directory.
+// It waits for reads under way and for iterators to be closed; iterators end
+// with ErrClosed at their next step. It returns the sticky error if there is
+// one: then the directory may stay locked until the process ends.
+func (j *Journal) Close() error {
+	j.closed.Do(func() { j.result = j.close() })
+	return j.result
+}
+
+func (j *Journal) close() error {
+	j.ended.Store(true)
+	j.mu.Lock()
+	j.closing = true
+	j.work.Broadcast()
+	j.space.Broadcast()
+	for j.readers > 0 {
+		j.idle.Wait()
+	}
+	j.mu.Unlock()
+	if j.done != nil {
+		<-j.done
+	}
+	j.mu.Lock()
+	j.wakeWaiters()
+	j.mu.Unlock()
+
+	if err := j.Err(); err != nil {
+		j.abandon()
+		return err
+	}
+	return j.closeClean()
+}
+
+// closeClean flushes, so that the next opening replays no log, and leaves the
+// head in both slots.
+func (j *Journal) closeClean() error {
+	var first error
+	keep := func(err error, what string) {
+		if err != nil && first == nil {
+			first = fault.Wrap(fault.Fatal, err, "close journal "+j.opt.Dir+": "+what)
+		}
+	}
+	if j.head != nil {
+		keep(guarded(j.db.Flush), "flush")
+		keep(j.head.writeBoth(j.Durable()), "head file")
+		keep(j.head.close(), "head file")
+	}
+	keep(guarded(j.db.Close), "database")
+	j.cache.Unref()
+	keep(j.lock.Close(), "lock")
+	return first
+}
+
+// abandon closes what a fatal error left. If the database does not close, the
+// lock stays, because its goroutines may still write.
+func (j *Journal) abandon() {
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		if err := guarded(j.db.Close); err != nil {
+			j.opt.Logger.Warn("journal: closing the failed database", "dir", j.opt.Dir, "error", err)
+		}
+	}()
+	select {
+	case <-finished:
+		if err := j.lock.Close(); err != nil {
+			j.opt.Logger.Warn("journal: releasing the lock", "dir", j.opt.Dir, "error", err)
+		}
+	case <-time.After(closeGrace):
+		j.opt.Logger.Error("journal: the failed database does not close; its directory stays locked until the process ends", "dir", j.opt.Dir)
+	}
+	if err := j.head.close(); err != nil {
+		j.opt.Logger.Warn("journal: closing the head file", "dir", j.opt.Dir, "error", err)
+	}
+}
+
+// enter registers a read, which keeps the database open until leave.
+func (j *Journal) enter() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closing {
+		return ErrClosed
+	}
+	j.readers++
+	return nil
+}
+
+func (j *Journal) leave() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.readers--; j.readers == 0 {
+		j.idle.Broadcast()
+	}
+}

@@ -1,0 +1,229 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/cockroachdb/errors/oserror"
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+)
+
+// Open opens the journal in a directory, and makes it when there is none and
+// ReadOnly is not set. Nothing is changed before the recovery table of
+// docs/decisions/0011-journal-head-file.md has decided that it opens: the
+// database is read first in read-only mode, since Pebble deletes files that a
+// damaged manifest no longer names.
+//
+// Errors: [ErrLocked], [ErrAbsent], [ErrNewerFormat]; *[CorruptError] when what
+// is stored is not what was acknowledged; grade Fatal when the machine fails.
+func Open(o Options) (*Journal, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(o)
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{opt: o, lock: lock}
+	j.work, j.space, j.idle = sync.NewCond(&j.mu), sync.NewCond(&j.mu), sync.NewCond(&j.mu)
+	j.cache = pebble.NewCache(o.CacheBytes)
+	if err := j.open(); err != nil {
+		if j.db != nil {
+			err = errors.Join(err, guarded(j.db.Close))
+		}
+		j.cache.Unref()
+		return nil, errors.Join(err, lock.Close())
+	}
+	return j, nil
+}
+
+// Inspect returns the plan of opening a journal, without changing a file
+// except the lock. An error means that no plan could be made; that a journal
+// does not open is in the plan.
+func Inspect(o Options) (Plan, error) {
+	o.ReadOnly = true
+	if err := o.setDefaults(); err != nil {
+		return Plan{}, err
+	}
+	lock, err := lockDir(o)
+	if errors.Is(err, ErrAbsent) {
+		return Plan{Dir: o.Dir, Decision: decideCreate.String()}, nil
+	}
+	if err != nil {
+		return Plan{}, err
+	}
+	cache := pebble.NewCache(o.CacheBytes)
+	defer cache.Unref()
+	p, err := examine(o, cache)
+	if err == nil && p.db != nil {
+		err = guarded(p.db.Close)
+	}
+	return p.plan, errors.Join(err, lock.Close())
+}
+
+// open runs the decision and brings the journal up.
+func (j *Journal) open() error {
+	p, err := examine(j.opt, j.cache)
+	if err != nil {
+		return err
+	}
+	j.plan, j.db, j.id = p.plan, p.db, p.plan.ID
+	if p.plan.Refusal != nil {
+		return p.plan.Refusal
+	}
+	for _, w := range p.plan.Warnings {
+		j.opt.Logger.Warn("journal: "+w, "dir", j.opt.Dir)
+	}
+	if j.opt.ReadOnly {
+		if p.decision == decideCreate {
+			return fault.New(fault.Invalid, "journal %s: %w", j.opt.Dir, ErrAbsent)
+		}
+		j.begin(p.plan.Last, p.time)
+		return nil
+	}
+	if j.db != nil {
+		db := j.db
+		j.db = nil
+		if err := guarded(db.Close); err != nil {
+			return fault.Wrap(fault.Fatal, err, "close journal database after checking it")
+		}
+	}
+	return j.openForWriting(p)
+}
+
+// openForWriting opens the database a second time, now that it may change.
+func (j *Journal) openForWriting(p examined) error {
+	if p.decision == decideCreate {
+		if err := j.create(); err != nil {
+			return err
+		}
+		p.plan.Last = Head{Hash: Origin(j.id)}
+	}
+	dir := j.opt.FS.PathJoin(j.opt.Dir, databaseName)
+	log := &databaseLog{log: j.opt.Logger, fatal: func(err error) {
+		j.fail(fault.Wrap(fault.Fatal, err, "journal database "+dir))
+	}}
+	db, err := openDatabase(dir, databaseOptions(j.opt.FS, j.cache, log))
+	if err != nil {
+		return err
+	}
+	j.db = db
+	again, err := checkTail(db, j.id, record{j.id, p.plan.Last}, 1)
+	switch {
+	case err != nil:
+		return err
+	case again.broken != nil:
+		return again.broken
+	case again.last != p.plan.Last:
+		return &CorruptError{Sequence: p.plan.Last.Sequence, Key: dir, What: fmt.Sprintf(
+			"opened for reading it ends at %s, opened for writing at %s", p.plan.Last, again.last)}
+	}
+	j.head, err = openHeadFile(j.opt.FS, j.opt.FS.PathJoin(j.opt.Dir, headName), j.id, p.head)
+	if err != nil {
+		return err
+	}
+	if p.decision != decideOpen || p.head.warning != "" {
+		if err := j.head.writeBoth(p.plan.Last); err != nil {
+			return fault.Wrap(fault.Fatal, errors.Join(err, j.head.close()), "open journal "+j.opt.Dir)
+		}
+	}
+	j.begin(p.plan.Last, p.time)
+	j.queue, j.spare = j.newGroup(), j.newGroup()
+	j.done = make(chan struct{})
+	go j.commitLoop()
+	return nil
+}
+
+func (j *Journal) begin(head Head, time int64) {
+	j.tip, j.last, j.time = head, head, time
+	j.durable.Store(&head)
+}
+
+// create makes an empty database beside its final place, closes it, so that
+// its log starts in the pinned format at the next opening, and moves it there.
+// A crash leaves either nothing that counts or a whole empty journal.
+func (j *Journal) create() error {
+	fs, dir := j.opt.FS, j.opt.Dir
+	fresh, final := fs.PathJoin(dir, newDatabase), fs.PathJoin(dir, databaseName)
+	if err := fs.RemoveAll(fresh); err != nil && !oserror.IsNotExist(err) {
+		return fault.Wrap(fault.Fatal, err, "remove unfinished database "+fresh)
+	}
+	id, err := newID()
+	if err != nil {
+		return err
+	}
+	db, err := openDatabase(fresh, databaseOptions(fs, j.cache, &databaseLog{log: j.opt.Logger}))
+	if err != nil {
+		return err
+	}
+	err = guarded(func() error {
+		b := db.NewBatch()
+		return errors.Join(
+			b.Set(metaID, id[:], nil),
+			b.Set(metaFormat, binary.BigEndian.AppendUint32(nil, formatVersion), nil),
+			b.Commit(pebble.Sync), db.Flush())
+	})
+	if err = errors.Join(err, guarded(db.Close)); err == nil {
+		if err = fs.Rename(fresh, final); err == nil {
+			err = syncDir(fs, dir)
+		}
+	}
+	if err != nil {
+		return fault.Wrap(fault.Fatal, err, "create journal database "+final)
+	}
+	j.id, j.plan.ID = id, id
+	return nil
+}
+
+// lockDir makes the directory if it may, and takes it for this process.
+func lockDir(o Options) (unlocker, error) {
+	if _, err := o.FS.Stat(o.Dir); oserror.IsNotExist(err) {
+		if o.ReadOnly {
+			return nil, fault.New(fault.Invalid, "journal %s: %w", o.Dir, ErrAbsent)
+		}
+		if err := makeDir(o.FS, o.Dir); err != nil {
+			return nil, fault.Wrap(fault.Fatal, err, "create journal directory "+o.Dir)
+		}
+	}
+	lock, err := o.FS.Lock(o.FS.PathJoin(o.Dir, lockName))
+	if err == nil {
+		return lock, nil
+	}
+	var path *fs.PathError
+	if !errors.As(err, &path) && (errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) ||
+		strings.Contains(err.Error(), "lock held by current process")) {
+		return nil, fault.New(fault.Invalid, "another process uses journal %s; ask it for a checkpoint and read that: %w", o.Dir, ErrLocked)
+	}
+	return nil, fault.Wrap(fault.Fatal, err, "lock journal "+o.Dir)
+}
+
+// makeDir creates a directory and its missing parents and makes their entries
+// durable, so that a crash cannot take the directory away under its files.
+func makeDir(fs vfs.FS, dir string) error {
+	var parents []string
+	for d := dir; ; {
+		up := fs.PathDir(d)
+		parents = append(parents, up)
+		if _, err := fs.Stat(up); err == nil || up == d {
+			break
+		}
+		d = up
+	}
+	if err := fs.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	for _, d := range parents {
+		if err := syncDir(fs, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package journal
+
+import (
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+)
+
+// Event returns a durable event and its hash, after checking the hash against
+// the event before it. A sequence that is not durable is [ErrNotFound];
+// anything wrong with the stored event is a *[CorruptError].
+func (j *Journal) Event(sequence uint64) (*Event, Hash, error) {
+	if err := j.enter(); err != nil {
+		return nil, Hash{}, err
+	}
+	defer j.leave()
+	if last := j.Durable().Sequence; sequence == 0 || sequence > last {
+		return nil, Hash{}, fault.New(fault.Invalid, "journal: event %d, the last durable one is %d: %w", sequence, last, ErrNotFound)
+	}
+	c := chain{next: sequence, hash: Origin(j.id)}
+	if sequence > 1 {
+		before, err := j.eventValue(sequence - 1)
+		if err != nil {
+			return nil, Hash{}, err
+		}
+		_, hash, ok := splitEvent(before)
+		if !ok {
+			return nil, Hash{}, corruptEvent(sequence-1, nil, "its value has %d bytes, fewer than a hash", len(before))
+		}
+		c.hash = hash
+	}
+	value, err := j.eventValue(sequence)
+	if err != nil {
+		return nil, Hash{}, err
+	}
+	e := new(Event)
+	if err := c.step(appendEventKey(nil, sequence), value, e); err != nil {
+		return nil, Hash{}, err
+	}
+	return e, c.hash, nil
+}
+
+// eventValue returns a copy of the stored value of a durable event.
+func (j *Journal) eventValue(sequence uint64) ([]byte, error) {
+	value, err := readKey(j.db, appendEventKey(nil, sequence))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, corruptEvent(sequence, nil, "it is missing")
+	}
+	if err != nil {
+		return nil, corruptEvent(sequence, err, "it cannot be read")
+	}
+	return value, nil
+}
+
+// Content returns a content object after checking that it hashes to its name.
+// One that no durable event brought is [ErrNotFound]; any other error is a
+// *[CorruptError].
+func (j *Journal) Content(h Hash) ([]byte, error) {
+	if err := j.enter(); err != nil {
+		return nil, err
+	}
+	defer j.leave()
+	return readContent(j.db, h)
+}
+
+func readContent(r *pebble.DB, h Hash) ([]byte, error) {
+	data, err := readKey(r, appendContentKey(nil, h))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, fault.New(fault.Invalid, "journal: content %s: %w", h, ErrNotFound)
+	}
+	if err != nil {
+		return nil, &CorruptError{Key: contentKeyText(h), What: "it cannot be read", Cause: err}
+	}
+	if got := SumContent(data); got != h {
+		return nil, &CorruptError{Key: contentKeyText(h), What: "its bytes hash to " + got.String()}
+	}
+	return data, nil
+}

@@ -1,0 +1,71 @@
+package journal
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// counters are written by Append and the committer and read by anyone.
+type counters struct {
+	events, commits, bytes      atomic.Uint64
+	contents, suppressed, waits atomic.Uint64
+	commitTime, slowest         atomic.Int64 // nanoseconds
+}
+
+func (c *counters) committed(g *group, took time.Duration) {
+	c.commits.Add(1)
+	c.events.Add(g.last.Sequence - g.first + 1)
+	c.bytes.Add(uint64(g.bytes))
+	c.commitTime.Add(int64(took))
+	if int64(took) > c.slowest.Load() {
+		c.slowest.Store(int64(took))
+	}
+}
+
+// Stats are figures for metrics and status pages. Counters start at zero when
+// the journal is opened.
+type Stats struct {
+	Head, Durable Head
+	PendingBytes  int           // appended and not durable yet
+	Events        uint64        // made durable
+	Commits       uint64        // groups; Events/Commits is the mean group size
+	Bytes         uint64        // keys and values of those groups
+	Contents      uint64        // content objects written
+	Suppressed    uint64        // contents not written again
+	Waits         uint64        // times Append waited for the disk
+	CommitTime    time.Duration // spent in commits
+	SlowestCommit time.Duration
+	DiskBytes     uint64 // size of all files of the database
+	LogBytes      uint64 // of these, log that a crash now would replay
+	Compacted     uint64 // bytes written by compactions
+}
+
+// Stats returns current figures. Those of the database are zero once the
+// journal is closed.
+func (j *Journal) Stats() Stats {
+	s := Stats{
+		Durable:       j.Durable(),
+		Events:        j.stats.events.Load(),
+		Commits:       j.stats.commits.Load(),
+		Bytes:         j.stats.bytes.Load(),
+		Contents:      j.stats.contents.Load(),
+		Suppressed:    j.stats.suppressed.Load(),
+		Waits:         j.stats.waits.Load(),
+		CommitTime:    time.Duration(j.stats.commitTime.Load()),
+		SlowestCommit: time.Duration(j.stats.slowest.Load()),
+	}
+	j.mu.Lock()
+	s.Head, s.PendingBytes = j.last, j.pending
+	j.mu.Unlock()
+	if j.Err() != nil || j.enter() != nil {
+		return s
+	}
+	defer j.leave()
+	m := j.db.Metrics()
+	s.DiskBytes = m.DiskSpaceUsage()
+	s.LogBytes = m.WAL.Size
+	for i := range m.Levels {
+		s.Compacted += m.Levels[i].TableBytesCompacted
+	}
+	return s
+}
