@@ -131,14 +131,19 @@ func (m *BlocksReceived) Fields(f *record.Fields) {
 	record.List(f, 2, &m.Blocks)
 }
 
-// Block is one signed block by content.
+// Block is one signed block by content. A store that records the fee accumulator
+// of its blocks gives it for comparison.
 type Block struct {
-	Signed record.Content
+	Signed  record.Content
+	HasFees bool
+	Fees    []byte // accumulator after the block in wei, big endian, zero is empty (C6)
 }
 
 // Fields implements record.Record.
 func (m *Block) Fields(f *record.Fields) {
 	f.Content(1, &m.Signed)
+	f.Bool(2, &m.HasFees)
+	f.Bytes(3, &m.Fees)
 }
 
 // ApprovalReceived carries one authority's approval of a block. (wire.md 9.4)
@@ -159,42 +164,6 @@ func (m *ApprovalReceived) Fields(f *record.Fields) {
 	f.Fixed(1, m.Root[:])
 	f.Uint8(2, &m.Authority)
 	f.Fixed(3, m.Signature[:])
-}
-
-// ApproveBlock is a fire-and-forget effect: gossip our approval of a block.
-type ApproveBlock struct {
-	Root      common.Hash
-	Authority uint8
-	Signature aura.Signature
-}
-
-// Type implements core.Message.
-func (*ApproveBlock) Type() string { return "approve_block" }
-
-// Schema implements core.Message.
-func (*ApproveBlock) Schema() uint32 { return 1 }
-
-// Fields implements record.Record.
-func (m *ApproveBlock) Fields(f *record.Fields) {
-	f.Fixed(1, m.Root[:])
-	f.Uint8(2, &m.Authority)
-	f.Fixed(3, m.Signature[:])
-}
-
-// PublishBlock is a fire-and-forget effect: gossip a block of ours.
-type PublishBlock struct {
-	Signed record.Content
-}
-
-// Type implements core.Message.
-func (*PublishBlock) Type() string { return "publish_block" }
-
-// Schema implements core.Message.
-func (*PublishBlock) Schema() uint32 { return 1 }
-
-// Fields implements record.Record.
-func (m *PublishBlock) Fields(f *record.Fields) {
-	f.Content(1, &m.Signed)
 }
 
 // ExecuteBlocks asks the engine actor to execute blocks, oldest first, and to
@@ -350,6 +319,7 @@ type ChainMoved struct {
 	Finalized  *BlockID
 	LatestPow  *BlockID
 	LatestBits uint32
+	QueuedEnd  common.Hash // range end of the proof that waits to be carried, or zero
 }
 
 // Type implements core.Message.
@@ -365,4 +335,34 @@ func (m *ChainMoved) Fields(f *record.Fields) {
 	record.Optional(f, 3, &m.Finalized)
 	record.Optional(f, 4, &m.LatestPow)
 	f.Uint32(5, &m.LatestBits)
+	f.Fixed(6, m.QueuedEnd[:])
+}
+
+// LegacyHead ends an import: what the legacy store says of itself, to be
+// compared with what the imported blocks led to. (C19)
+type LegacyHead struct {
+	Head      *BlockID
+	LatestPow *BlockID
+	Fees      []byte   // accumulator at the head in wei, big endian
+	Rescan    uint32   // next Bitcoin height to scan is above it; 0 when not recorded
+	Blocks    uint64   // on the head's branch, genesis included
+	Abandoned uint64   // stored, not on the head's branch
+	Source    [32]byte // SHA-256 over the store's files, names and sizes
+}
+
+// Type implements core.Message.
+func (*LegacyHead) Type() string { return "legacy_head" }
+
+// Schema implements core.Message.
+func (*LegacyHead) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *LegacyHead) Fields(f *record.Fields) {
+	record.Optional(f, 1, &m.Head)
+	record.Optional(f, 2, &m.LatestPow)
+	f.Bytes(3, &m.Fees)
+	f.Uint32(4, &m.Rescan)
+	f.Uint64(5, &m.Blocks)
+	f.Uint64(6, &m.Abandoned)
+	f.Fixed(7, m.Source[:])
 }

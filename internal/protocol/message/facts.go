@@ -213,3 +213,75 @@ func (m *WorkDropped) Fields(f *record.Fields) {
 	f.Fixed(2, m.RangeEnd[:])
 	f.String(3, &m.Reason)
 }
+
+// LegacyImported is the fact that an import ended with both sides equal.
+type LegacyImported struct {
+	Head      *BlockID
+	LatestPow *BlockID
+	Finalized *BlockID
+	StateRoot common.Hash
+	Fees      []byte
+	Source    [32]byte
+}
+
+// Type implements core.Message.
+func (*LegacyImported) Type() string { return "legacy_imported" }
+
+// Schema implements core.Message.
+func (*LegacyImported) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *LegacyImported) Fields(f *record.Fields) {
+	record.Optional(f, 1, &m.Head)
+	record.Optional(f, 2, &m.LatestPow)
+	record.Optional(f, 3, &m.Finalized)
+	f.Fixed(4, m.StateRoot[:])
+	f.Bytes(5, &m.Fees)
+	f.Fixed(6, m.Source[:])
+}
+
+// LegacyDiffers is the fact that an import ended with a difference.
+type LegacyDiffers struct {
+	Field  string
+	Legacy string
+	Ours   string
+}
+
+// Type implements core.Message.
+func (*LegacyDiffers) Type() string { return "legacy_differs" }
+
+// Schema implements core.Message.
+func (*LegacyDiffers) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *LegacyDiffers) Fields(f *record.Fields) {
+	f.String(1, &m.Field)
+	f.String(2, &m.Legacy)
+	f.String(3, &m.Ours)
+}
+
+// BlockProduced is the fact that this node made and signed a block.
+type BlockProduced struct {
+	Root         common.Hash
+	Number       uint64
+	Slot         uint64
+	Transactions uint32
+	Carrier      bool
+	Signed       record.Content
+}
+
+// Type implements core.Message.
+func (*BlockProduced) Type() string { return "block_produced" }
+
+// Schema implements core.Message.
+func (*BlockProduced) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *BlockProduced) Fields(f *record.Fields) {
+	f.Fixed(1, m.Root[:])
+	f.Uint64(2, &m.Number)
+	f.Uint64(3, &m.Slot)
+	f.Uint32(4, &m.Transactions)
+	f.Bool(5, &m.Carrier)
+	f.Content(6, &m.Signed)
+}

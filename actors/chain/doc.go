@@ -1,0 +1,28 @@
+// Package chain is the core that decides which blocks are ours: production on
+// the slot, import with approvals, head, finality by AuxPoW. The rules are those
+// of consensus.md C3–C12; a verdict on a block depends on the block and its
+// ancestors only.
+//
+//	message            does
+//	node_configured    genesis on the first run; arms the slot timer when producing
+//	timer_fired        one slot: produce, or say why not; arms the next
+//	payload_ready      composes the block and asks for its signature
+//	build_failed       the slot passes
+//	block_signed       the block goes the way of every received block
+//	blocks_received    each block: C5; with its quorum it is executed
+//	approval_received  one approval more; with its quorum the block is executed
+//	blocks_executed    fees, head, finality; tells the miner actor
+//	queue_work         a checked proof waits for the next block
+//	legacy_head        compares the end of an import with the legacy store
+//	expired            the timer of an earlier run, or a lost signature request
+//
+// # Files
+//
+//	state.go     plain data and its snapshot form
+//	handle.go    one function per message
+//	validate.go  C4, C5: may this block stand on its parent?
+//	carrier.go   C8, C9: does this proof of work finalise its range?
+//	execute.go   what the execution layer's verdicts lead to
+//	produce.go   C12
+//	effects.go   what leaves, and in which order
+package chain

@@ -1,0 +1,189 @@
+package chain
+
+import (
+	"bytes"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/AnduroProject/alys-go/actors/core"
+	"github.com/AnduroProject/alys-go/internal/protocol/aura"
+	"github.com/AnduroProject/alys-go/internal/protocol/block"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/spec"
+)
+
+// Work is the slow pure work of this core. An implementation may look results
+// up that workers computed ahead; it must answer what the functions of
+// block and aura answer.
+type Work interface {
+	// Decode is block.Decode, with the block's root.
+	Decode(signed []byte) (*block.Signed, common.Hash, error)
+	// Verify is Committee.Verify.
+	Verify(c *aura.Committee, a aura.Approvals, root common.Hash) error
+}
+
+// Chain is the core. Create it with [New].
+type Chain struct{ work Work }
+
+// New returns the core.
+func New(work Work) *Chain { return &Chain{work: work} }
+
+// ID implements core.Core.
+func (*Chain) ID() core.ID { return ID }
+
+// NewState implements core.Core.
+func (*Chain) NewState() core.State { return newState() }
+
+// Messages implements core.Core.
+func (*Chain) Messages() []core.Message {
+	return []core.Message{
+		&message.NodeConfigured{}, &message.TimerFired{}, &message.PayloadReady{}, &message.BuildFailed{},
+		&message.BlockSigned{}, &message.SignRefused{}, &message.BlocksReceived{}, &message.ApprovalReceived{},
+		&message.BlocksExecuted{}, &message.QueueWork{}, &message.LegacyHead{}, &core.Expired{},
+	}
+}
+
+// turn is one turn of the chain actor: its state and what the turn may use.
+type turn struct {
+	*State
+	core.Turn
+	out  *core.Out
+	work Work
+}
+
+// Handle implements core.Core.
+func (c *Chain) Handle(state core.State, m core.Message, t core.Turn, out *core.Out) {
+	x := &turn{State: state.(*State), Turn: t, out: out, work: c.work}
+	if configured, ok := m.(*message.NodeConfigured); ok {
+		x.nodeConfigured(configured)
+		return
+	}
+	if x.rules == nil {
+		return // nothing before the configuration has a meaning
+	}
+	switch m := m.(type) {
+	case *message.TimerFired:
+		x.timerFired(m)
+	case *message.PayloadReady:
+		x.payloadReady(m)
+	case *message.BuildFailed:
+		x.buildFailed(m.Slot, m.Reason)
+	case *message.BlockSigned:
+		x.blockSigned(m)
+	case *message.SignRefused:
+		x.signRefused(m)
+	case *message.BlocksReceived:
+		x.blocksReceived(m)
+	case *message.ApprovalReceived:
+		x.approvalReceived(m)
+	case *message.BlocksExecuted:
+		x.blocksExecuted(m)
+	case *message.QueueWork:
+		x.queueWork(m)
+	case *message.LegacyHead:
+		x.legacyHead(m)
+	case *core.Expired: // a slot timer of an earlier run; the configuration armed another
+	}
+}
+
+func parseRules(m *message.NodeConfigured) (*rules, error) {
+	c, _, err := spec.Parse(m.ChainSpec.Data)
+	if err != nil {
+		return nil, err
+	}
+	committee, err := aura.NewCommittee(c.Authorities)
+	if err != nil {
+		return nil, err
+	}
+	return &rules{spec: c, committee: committee}, nil
+}
+
+// nodeConfigured takes the configuration of a run. The first one makes genesis;
+// later ones must keep chain spec and genesis, which the node checks before it
+// sends them: a difference here fails the turn.
+func (x *turn) nodeConfigured(m *message.NodeConfigured) {
+	r, err := parseRules(m)
+	if err != nil {
+		panic("chain spec: " + err.Error())
+	}
+	first := x.Config == nil
+	if !first && (m.ChainSpec.Hash != x.Config.ChainSpec.Hash || m.GenesisPayload.Hash != x.Config.GenesisPayload.Hash) {
+		panic("chain spec or genesis differs from the one this journal began with")
+	}
+	x.Config, x.rules = m, r
+	x.Clock = clock{}
+	if first {
+		x.importGenesis(m)
+	}
+	x.tellMiner(true, nil)
+	if m.Producing {
+		x.armTimer(x.Time)
+	}
+}
+
+func (x *turn) importGenesis(m *message.NodeConfigured) {
+	payload, err := block.DecodePayload(m.GenesisPayload.Data)
+	if err != nil {
+		panic("genesis payload: " + err.Error())
+	}
+	g := block.Genesis(x.rules.spec, *payload)
+	root := g.Block.Root()
+	e := x.newEntry(&g.Block, g.Approvals, root, nil)
+	e.Status = Connected
+	e.StateRoot = payload.StateRoot
+	x.put(e)
+	x.Genesis = root
+	x.Head, x.Finalized, x.LatestPow = e.id(), e.id(), e.id()
+	x.factConnected(e, &g.Block)
+	x.factHead()
+}
+
+// blocksReceived judges blocks in order and has those with a quorum executed.
+func (x *turn) blocksReceived(m *message.BlocksReceived) {
+	var batch []Executing
+	for _, b := range m.Blocks {
+		e := x.receive(Executing{Signed: b.Signed, HasFees: b.HasFees, Fees: b.Fees}, m.Origin)
+		if e == nil && m.Origin == Legacy {
+			break // the next block stands on a refused one
+		}
+		if e != nil {
+			batch = x.schedule(batch, e)
+		}
+	}
+	x.execute(batch)
+}
+
+// approvalReceived adds one authority's approval to a block that waits for its
+// quorum. Approvals of other blocks are of no use any more, or not yet.
+func (x *turn) approvalReceived(m *message.ApprovalReceived) {
+	e := x.Entry(m.Root)
+	if e == nil || e.Status != Stored || e.Approvals.Has(int(m.Authority)) {
+		return
+	}
+	a := aura.Approval{Signature: m.Signature, Authority: m.Authority}
+	if err := a.Verify(x.rules.spec.Authorities, m.Root); err != nil {
+		return
+	}
+	next := *e
+	if err := next.Approvals.Add(a); err != nil {
+		return
+	}
+	x.put(&next)
+	x.execute(x.schedule(nil, &next))
+}
+
+// queueWork takes a proof that the miner actor has checked, checks it again
+// against the head of now, and keeps it for the next block. The last valid one wins.
+func (x *turn) queueWork(m *message.QueueWork) {
+	h, err := block.DecodeAuxPowHeader(m.Header)
+	if err != nil {
+		return
+	}
+	if _, no := x.checkCarrier(h, x.Entry(x.Head.Root), x.Head.Number+1); no != nil {
+		x.out.Fact(&message.WorkDropped{RangeStart: h.RangeStart, RangeEnd: h.RangeEnd, Reason: no.reason})
+		return
+	}
+	x.Work = bytes.Clone(m.Header)
+	x.out.Fact(&message.WorkQueued{RangeStart: h.RangeStart, RangeEnd: h.RangeEnd, Height: h.Height})
+	x.tellMiner(false, nil)
+}

@@ -1,0 +1,208 @@
+package chain
+
+import (
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/AnduroProject/alys-go/internal/protocol/aura"
+	"github.com/AnduroProject/alys-go/internal/protocol/block"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/record"
+)
+
+// clockTolerance is how far the wall clock may move against the monotonic clock
+// before production stops, in milliseconds. (architecture.md 1.10)
+const clockTolerance = 2000
+
+// clock compares the wall clock with the monotonic clock of one run.
+type clock struct {
+	Based   bool
+	Base    int64 // wall - monotonic at the run's first timer, milliseconds
+	Stepped bool
+}
+
+// timerFired is one slot: its block is begun, or a fact says why not.
+func (x *turn) timerFired(m *message.TimerFired) {
+	if x.Cause != x.Timer {
+		return // a timer that a newer one replaced
+	}
+	slot := aura.SlotAt(uint64(m.Wall), x.rules.spec.SlotDuration)
+	ours := aura.Author(slot, len(x.rules.spec.Authorities)) == int(x.Config.Authority)
+	switch reason := x.blocked(m); {
+	case slot <= x.LastSlot || !ours: // a late timer: the slot has passed
+	case reason != "":
+		x.LastSlot = slot
+		x.skip(slot, reason)
+	default:
+		x.LastSlot = slot
+		x.begin(slot, uint64(m.Wall)/1000)
+	}
+	x.armTimer(max(m.Wall, m.Due))
+}
+
+// blocked returns why no block can be begun at all, or "".
+func (x *turn) blocked(m *message.TimerFired) string {
+	offset := m.Wall - m.Monotonic
+	if !x.Clock.Based {
+		x.Clock = clock{Based: true, Base: offset}
+	}
+	step := offset - x.Clock.Base
+	stepped := step > clockTolerance || step < -clockTolerance
+	if stepped != x.Clock.Stepped {
+		x.Clock.Stepped = stepped
+		x.out.Fact(&message.ClockStepped{OffsetMs: step, Agreeing: !stepped})
+	}
+	switch {
+	case stepped:
+		return fmt.Sprintf("the wall clock moved %d ms against the monotonic clock", step)
+	case x.Building != nil:
+		return fmt.Sprintf("the block of slot %d is not finished", x.Building.Slot)
+	case len(x.Executing) > 0:
+		return "the execution layer is behind the head"
+	default:
+		return ""
+	}
+}
+
+func (x *turn) skip(slot uint64, reason string) {
+	x.out.Fact(&message.SlotSkipped{Slot: slot, Reason: reason})
+}
+
+// begin asks for a payload on the head. Timestamps must rise; without proof of
+// work only so many blocks may follow the finalised one.
+func (x *turn) begin(slot, timestamp uint64) {
+	head := x.Entry(x.Head.Root)
+	if timestamp <= head.Timestamp {
+		x.skip(slot, fmt.Sprintf("time %d is not after the head's %d", timestamp, head.Timestamp))
+		return
+	}
+	header := x.usableWork(head)
+	if since := x.Head.Number + 1 - x.Finalized.Number; header == nil && since > x.rules.spec.MaxBlocksWithoutPow {
+		x.skip(slot, fmt.Sprintf("%d blocks without proof of work, at most %d", since, x.rules.spec.MaxBlocksWithoutPow))
+		return
+	}
+	x.Building = &Building{Slot: slot, Timestamp: timestamp}
+	request := &message.BuildBlock{
+		Slot: slot, Parent: head.PayloadHash, Finalized: x.finalizedPayload(),
+		Timestamp: timestamp, WaitMs: x.Config.BuildWaitMs,
+	}
+	if header != nil {
+		x.Building.Header = x.Work
+		credits, err := block.SplitFees(head.fees(), header.FeeRecipient, x.rules.spec.Federation)
+		if err != nil {
+			panic("fees at the head: " + err.Error())
+		}
+		for _, c := range credits {
+			request.Withdrawals = append(request.Withdrawals, message.Withdrawal{Address: c.Address, Amount: c.Amount})
+		}
+	}
+	x.out.Send(engine, request)
+}
+
+// usableWork returns the queued proof if a block on head can carry it, and
+// drops it if it no longer fits.
+func (x *turn) usableWork(head *Entry) *block.AuxPowHeader {
+	if len(x.Work) == 0 {
+		return nil
+	}
+	h, err := block.DecodeAuxPowHeader(x.Work)
+	if err != nil {
+		panic("queued work: " + err.Error())
+	}
+	proposals, no := x.checkCarrier(h, head, head.Number+1)
+	if no == nil && len(proposals) > 0 {
+		no = cannotJudge("finalized_pegouts", "its range proposes %d payments, which this version cannot sign", len(proposals))
+	}
+	if no != nil {
+		x.dropWork(h, no.reason)
+		return nil
+	}
+	return h
+}
+
+func (x *turn) dropWork(h *block.AuxPowHeader, reason string) {
+	x.Work = nil
+	x.out.Fact(&message.WorkDropped{RangeStart: h.RangeStart, RangeEnd: h.RangeEnd, Reason: reason})
+}
+
+// dropStaleWork forgets a queued proof that the new head has carried or overtaken.
+func (x *turn) dropStaleWork() {
+	if len(x.Work) == 0 {
+		return
+	}
+	h, err := block.DecodeAuxPowHeader(x.Work)
+	if err != nil {
+		panic("queued work: " + err.Error())
+	}
+	if end := x.Entry(h.RangeEnd); end == nil || end.Number <= x.Finalized.Number {
+		x.Work = nil
+	}
+}
+
+func (x *turn) buildFailed(slot uint64, reason string) {
+	if x.Building != nil && x.Building.Slot == slot && len(x.Building.Unsigned) == 0 {
+		x.Building = nil
+		x.skip(slot, reason)
+	}
+}
+
+// payloadReady composes the block around the payload and has it signed.
+func (x *turn) payloadReady(m *message.PayloadReady) {
+	b := x.Building
+	if b == nil || b.Slot != m.Slot || len(b.Unsigned) > 0 {
+		return
+	}
+	head := x.Entry(x.Head.Root)
+	payload, err := block.DecodePayload(m.Payload.Data)
+	if err != nil || payload.ParentHash != head.PayloadHash || payload.BlockNumber != head.Number+1 || payload.Timestamp != b.Timestamp {
+		x.Building = nil
+		x.skip(m.Slot, fmt.Sprintf("the payload does not stand on the head at %d", head.Number))
+		return
+	}
+	unsigned := block.Block{ParentHash: head.Root, Slot: b.Slot, Payload: *payload}
+	if len(b.Header) > 0 {
+		if unsigned.AuxPowHeader, err = block.DecodeAuxPowHeader(b.Header); err != nil {
+			panic("work of the block being built: " + err.Error())
+		}
+	}
+	next := *b
+	next.Unsigned = unsigned.Encode()
+	next.Root = unsigned.Root()
+	x.Building = &next
+	x.sign(payload.BlockNumber)
+}
+
+// blockSigned completes our block, which then goes the way of any received block.
+func (x *turn) blockSigned(m *message.BlockSigned) {
+	b := x.Building
+	if b == nil || b.Root != m.Root || m.Root == (common.Hash{}) {
+		return
+	}
+	x.Building = nil
+	unsigned, err := block.DecodeBlock(b.Unsigned)
+	if err != nil {
+		panic("block being built: " + err.Error())
+	}
+	signed := &block.Signed{Block: *unsigned, Approvals: aura.None()}
+	approval := aura.Approval{Signature: m.Signature, Authority: uint8(x.Config.Authority)}
+	if err := signed.Approvals.Add(approval); err != nil {
+		x.skip(b.Slot, "the signature of our block: "+err.Error())
+		return
+	}
+	content := record.NewContent(signed.Encode())
+	x.out.Fact(&message.BlockProduced{
+		Root: b.Root, Number: signed.Block.Payload.BlockNumber, Slot: b.Slot,
+		Transactions: uint32(len(signed.Block.Payload.Transactions)), Carrier: len(b.Header) > 0, Signed: content,
+	})
+	if e := x.receive(Executing{Signed: content}, Own); e != nil {
+		x.execute(x.schedule(nil, e))
+	}
+}
+
+func (x *turn) signRefused(m *message.SignRefused) {
+	if b := x.Building; b != nil && b.Root == m.Root {
+		x.Building = nil
+		x.skip(b.Slot, "the signer refuses: "+m.Reason)
+	}
+}

@@ -1,0 +1,133 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/AnduroProject/alys-go/actors/core"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
+)
+
+// Names of the actor, its neighbour and its edges.
+const (
+	ID        core.ID   = "engine"
+	chain     core.ID   = "chain"
+	Edge      core.Edge = "engine"
+	TimerEdge core.Edge = "timer"
+)
+
+// Engine is the core.
+type Engine struct{}
+
+// New returns the core.
+func New() *Engine { return &Engine{} }
+
+// ID implements core.Core.
+func (*Engine) ID() core.ID { return ID }
+
+// NewState implements core.Core.
+func (*Engine) NewState() core.State { return &State{} }
+
+// Messages implements core.Core.
+func (*Engine) Messages() []core.Message {
+	return []core.Message{
+		&message.NodeConfigured{}, &message.ExecuteBlocks{}, &message.BuildBlock{},
+		&message.PayloadsImported{}, &message.PayloadBuilt{}, &message.PayloadFailed{},
+		&message.TimerFired{}, &core.Expired{},
+	}
+}
+
+// Handle implements core.Core.
+func (*Engine) Handle(state core.State, m core.Message, t core.Turn, out *core.Out) {
+	s := state.(*State)
+	switch m := m.(type) {
+	case *message.NodeConfigured: // nothing here depends on the configuration
+	case *message.ExecuteBlocks:
+		s.executeBlocks(m, out)
+	case *message.PayloadsImported:
+		s.payloadsImported(m, t, out)
+	case *message.BuildBlock:
+		s.buildBlock(m, t, out)
+	case *message.PayloadBuilt:
+		s.payloadBuilt(m, out)
+	case *message.PayloadFailed:
+		s.buildFailed(m.Reason, out)
+	case *message.TimerFired:
+		s.tryAgain(t, out)
+	case *core.Expired:
+		if t.Cause == s.Waiting {
+			s.tryAgain(t, out)
+		} else {
+			s.buildFailed("expired: "+m.Reason, out)
+		}
+	}
+}
+
+func (s *State) executeBlocks(m *message.ExecuteBlocks, out *core.Out) {
+	s.Batches = append(s.Batches, Batch{Blocks: m.Blocks, Finalized: m.Finalized})
+	if len(s.Batches) == 1 {
+		s.importFirst(out)
+	}
+}
+
+// payloadsImported passes verdicts on. A last result of "unknown" is no verdict:
+// its block and those after it are tried again later. After "invalid" the rest
+// of the batch is dropped, for it builds on the invalid block.
+func (s *State) payloadsImported(m *message.PayloadsImported, t core.Turn, out *core.Out) {
+	if len(s.Batches) == 0 {
+		return
+	}
+	judged := m.Results
+	again := len(judged) == 0 || judged[len(judged)-1].Status == message.ExecutionUnknown
+	if again && len(judged) > 0 {
+		judged = judged[:len(judged)-1]
+	}
+	if len(judged) > 0 {
+		s.Executed += uint64(len(judged))
+		s.Attempts = 0
+		out.Send(chain, &message.BlocksExecuted{Results: judged})
+	}
+	first := s.Batches[0]
+	if again && len(judged) < len(first.Blocks) {
+		rest := Batch{Blocks: first.Blocks[len(judged):], Finalized: first.Finalized}
+		s.Batches = append([]Batch{rest}, s.Batches[1:]...)
+		s.waitBeforeRetry(t, out)
+		return
+	}
+	s.Batches = append([]Batch(nil), s.Batches[1:]...)
+	if len(s.Batches) > 0 {
+		s.importFirst(out)
+	}
+}
+
+func (s *State) tryAgain(t core.Turn, out *core.Out) {
+	if t.Cause != s.Waiting || s.Waiting.None() {
+		return
+	}
+	s.Waiting = core.Ref{}
+	if len(s.Batches) > 0 {
+		s.importFirst(out)
+	}
+}
+
+func (s *State) buildBlock(m *message.BuildBlock, t core.Turn, out *core.Out) {
+	if len(s.Batches) > 0 || s.Building != nil {
+		out.Send(chain, &message.BuildFailed{Slot: m.Slot, Reason: "the execution layer is busy"})
+		return
+	}
+	s.Building = &Building{Slot: m.Slot, Parent: m.Parent, Effect: core.Ref{Sequence: t.Sequence, Index: uint32(len(out.List()))}}
+	buildPayload(m, out)
+}
+
+func (s *State) payloadBuilt(m *message.PayloadBuilt, out *core.Out) {
+	if b := s.Building; b != nil {
+		s.Building = nil
+		out.Send(chain, &message.PayloadReady{Slot: b.Slot, Parent: b.Parent, Payload: m.Payload})
+	}
+}
+
+func (s *State) buildFailed(reason string, out *core.Out) {
+	if b := s.Building; b != nil {
+		s.Building = nil
+		out.Send(chain, &message.BuildFailed{Slot: b.Slot, Reason: fmt.Sprintf("no payload: %s", reason)})
+	}
+}

@@ -1,0 +1,265 @@
+package actors
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/AnduroProject/alys-go/actors/core"
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/snapshot"
+)
+
+// Options of a runtime. Journal, Machine and Clock are required; the machine
+// must stand at the journal's head.
+type Options struct {
+	Journal *journal.Journal
+	Machine *Machine
+	// Clock returns Unix milliseconds. Only the runtime reads it, once a turn.
+	Clock func() int64
+	// Edges execute effects. An effect for an edge that is not listed is
+	// answered by nobody: an error at Start when such effects are pending.
+	Edges map[core.Edge]Executor
+	// OnFact is called for each fact in order after its turn is durable, on the
+	// releasing goroutine: it must be quick.
+	OnFact func(Fact)
+	// InboxCapacity bounds each priority lane; 0 means 4096.
+	InboxCapacity int
+	// Snapshots receives a snapshot every SnapshotTurns turns; nil for none.
+	Snapshots     *snapshot.Store
+	SnapshotTurns uint64 // 0 means 2000
+	Logger        *slog.Logger
+}
+
+// Fact is a published domain event.
+type Fact struct {
+	Ref     core.Ref
+	Time    int64 // Unix milliseconds
+	Actor   core.ID
+	Message core.Message
+}
+
+// Runtime runs a machine live. Create it with [NewRuntime], call Start once,
+// then Run; Stop ends it.
+type Runtime struct {
+	opt     Options
+	journal *journal.Journal
+	inbox   *inbox
+	release *releaser
+	snaps   *snapshooter
+	log     *slog.Logger
+
+	// machine belongs to the sequencer goroutine after Start; look borrows it.
+	machine *Machine
+	looks   chan func(*Machine)
+
+	refused atomic.Uint64 // results and messages that were no turn
+	failed  atomic.Uint64 // turns that ended by a panic
+	stopMu  sync.Mutex
+	stopped chan struct{}
+	stopErr error
+}
+
+// NewRuntime returns a runtime that does nothing yet.
+func NewRuntime(o Options) *Runtime {
+	if o.InboxCapacity == 0 {
+		o.InboxCapacity = 4096
+	}
+	if o.SnapshotTurns == 0 {
+		o.SnapshotTurns = 2000
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	r := &Runtime{
+		opt: o, journal: o.Journal, machine: o.Machine, log: o.Logger,
+		inbox:   newInbox(o.InboxCapacity),
+		looks:   make(chan func(*Machine), 16),
+		stopped: make(chan struct{}),
+	}
+	r.release = newReleaser(r)
+	r.snaps = newSnapshooter(r, o.Snapshots, o.SnapshotTurns)
+	return r
+}
+
+// Submit puts a message from an edge before an actor. A nil error says that it
+// is in the inbox, not that it is durable.
+func (r *Runtime) Submit(ctx context.Context, to core.ID, m core.Message, p Priority, o Overflow) error {
+	if !r.machine.Accepts(to, m) {
+		return fault.New(fault.Invalid, "actor %q takes no %q", to, m.Type())
+	}
+	return r.inbox.put(ctx, Input{Actor: to, Message: m}, p, o)
+}
+
+// Look runs f on the sequencer between two turns, for reading states. It must
+// be quick and must not keep what it sees, except clones.
+func (r *Runtime) Look(ctx context.Context, f func(*Machine)) error {
+	done := make(chan struct{})
+	select {
+	case r.looks <- func(m *Machine) { f(m); close(done) }:
+		r.inbox.nudge()
+	case <-r.stopped:
+		return ErrStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-done:
+		return nil
+	case <-r.stopped:
+		return ErrStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Durable is to be given to the journal as OnDurable: it releases what waits
+// for the turns up to head.
+func (r *Runtime) Durable(head journal.Head) { r.release.durable(head.Sequence) }
+
+// Start handles what a crash left: sends first, then the given first message
+// (the configuration), then between, which brings the outside level, and last
+// the pending effects: until-done ones again, expiring ones as expired.
+func (r *Runtime) Start(ctx context.Context, first Input, between func(*Machine) error) error {
+	if err := r.drainSends(); err != nil {
+		return err
+	}
+	pending := r.machine.PendingEffects()
+	if err := r.step(first); err != nil {
+		return err
+	}
+	if err := r.drainSends(); err != nil {
+		return err
+	}
+	if err := r.journal.WaitDurable(ctx, r.machine.Sequence()); err != nil {
+		return err
+	}
+	if between != nil {
+		if err := between(r.machine); err != nil {
+			return err
+		}
+	}
+	return r.release.resume(pending)
+}
+
+// Run takes messages until Stop or a fatal error. The journal's error after a
+// failed append is returned; nothing was released after it.
+func (r *Runtime) Run(ctx context.Context) error {
+	releaserDone := r.release.start(ctx)
+	stop := context.AfterFunc(ctx, r.inbox.close)
+	defer stop()
+	err := r.sequence()
+	r.inbox.close()
+	r.release.stop()
+	<-releaserDone
+	r.stopMu.Lock()
+	r.stopErr = err
+	r.stopMu.Unlock()
+	close(r.stopped)
+	return err
+}
+
+func (r *Runtime) sequence() error {
+	var round []Input
+	for {
+		var ok bool
+		if round, ok = r.inbox.take(round[:0]); !ok {
+			return r.finish()
+		}
+		for _, in := range round {
+			if in.Message == nil {
+				r.look()
+				continue
+			}
+			if err := r.step(in); err != nil {
+				return err
+			}
+			if err := r.drainSends(); err != nil {
+				return err
+			}
+		}
+		if err := r.snaps.due(); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *Runtime) look() {
+	for {
+		select {
+		case f := <-r.looks:
+			f(r.machine)
+		default:
+			return
+		}
+	}
+}
+
+func (r *Runtime) drainSends() error {
+	for {
+		in, ok := r.machine.NextSend()
+		if !ok {
+			return nil
+		}
+		if err := r.step(in); err != nil {
+			return err
+		}
+	}
+}
+
+// step makes one turn and queues it for the journal. An input that is no turn
+// is counted; only the journal's failure is an error.
+func (r *Runtime) step(in Input) error {
+	in.Time = r.opt.Clock()
+	turn, err := r.machine.Step(in)
+	if err != nil {
+		r.refused.Add(1)
+		r.log.Warn("message refused", "actor", in.Actor, "type", in.Message.Type(), "error", err)
+		return nil
+	}
+	if turn.Event.Outcome == journal.OutcomeFailed {
+		r.failed.Add(1)
+		r.log.Error("turn failed", "actor", in.Actor, "seq", turn.Event.Sequence, "type", in.Message.Type(), "reason", turn.Event.Note)
+	}
+	if _, err := r.journal.Append(turn.Event, turn.Contents); err != nil {
+		return fault.Wrap(fault.Fatal, err, "the journal takes no more events")
+	}
+	r.release.add(in.Actor, turn)
+	return nil
+}
+
+// finish writes the last turns of a clean stop: the mark and a snapshot.
+func (r *Runtime) finish() error {
+	if err := r.step(Input{Actor: core.Supervisor, Message: &message.NodeStopped{Reason: "stopped by the operator"}}); err != nil {
+		return err
+	}
+	if err := r.drainSends(); err != nil {
+		return err
+	}
+	if err := r.snaps.last(); err != nil {
+		return err
+	}
+	return r.journal.WaitDurable(context.Background(), r.machine.Sequence())
+}
+
+// Counts are the runtime's counters since the start.
+type Counts struct {
+	Sequence uint64 // of the last turn
+	Waiting  int    // messages in the inbox
+	Dropped  uint64 // dead letters
+	Refused  uint64 // inputs that were no turn
+	Failed   uint64 // turns that ended by a panic
+	Released uint64 // effects handed to edges
+}
+
+// Counts returns the counters. It may be called from any goroutine.
+func (r *Runtime) Counts() Counts {
+	waiting, dropped := r.inbox.depth()
+	return Counts{
+		Sequence: r.journal.Head().Sequence, Waiting: waiting, Dropped: dropped,
+		Refused: r.refused.Load(), Failed: r.failed.Load(), Released: r.release.released.Load(),
+	}
+}
