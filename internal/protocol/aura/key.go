@@ -2,6 +2,8 @@ package aura
 
 import (
 	"encoding/binary"
+	"fmt"
+	"io"
 
 	"github.com/ethereum/go-ethereum/common"
 	blst "github.com/supranational/blst/bindings/go"
@@ -43,8 +45,8 @@ func DevKey(n uint64) SecretKey {
 // String returns a placeholder, so that a key never reaches a log.
 func (k SecretKey) String() string { return "BLS secret key (hidden)" }
 
-// GoString returns the placeholder of [SecretKey.String].
-func (k SecretKey) GoString() string { return k.String() }
+// Format writes the placeholder of [SecretKey.String] for every verb.
+func (k SecretKey) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, k.String()) }
 
 // PublicKey returns the compressed public key.
 func (k SecretKey) PublicKey() PublicKey {

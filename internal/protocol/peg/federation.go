@@ -14,9 +14,9 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 )
 
-// MaxKeys bounds the federation: what a script of 10 000 bytes could hold is far
-// more, but no more members than this can be told apart in 8 bits.
-const MaxKeys = 255
+// MaxKeys bounds the federation. With more, the number of witness items takes
+// three bytes and legacy's weight figure is no longer the true one.
+const MaxKeys = 250
 
 // numsX is the x coordinate nobody knows the logarithm of, the example of
 // BIP 341, "Constructing and spending Taproot outputs".
