@@ -21,8 +21,9 @@
 //     or in trouble with its disk gives CannotJudge or Temporary.
 //   - Import is idempotent: payloads executed before give the same results.
 //   - Every receipt is required; a missing one is never left out.
-//   - After kill -9 the embedded client opens again with its head at most a few
-//     blocks lower and with the state of every block it still has.
+//   - What Import reported executed survives kill -9 and a power cut: the
+//     embedded client opens again with that head, or a later one, and with the
+//     state of every block it has.
 //   - The embedded client has no peers and opens no port unless told to.
 //
 // What go-ethereum cannot return from is caught where that is possible: a

@@ -200,6 +200,16 @@ func (e *Embedded) HasState(ctx context.Context, hash common.Hash) (has bool) {
 	return err == nil && has
 }
 
+// Sync forces what the client has written onto the disk, so that it survives
+// kill -9 and a power cut. go-ethereum itself writes in the background.
+// [Executor] calls it once for each Import.
+func (e *Embedded) Sync(ctx context.Context) error {
+	return e.call(ctx, "sync "+e.dir, func() error {
+		err := e.backend.ChainDb().SyncKeyValue()
+		return fault.Wrap(fault.Fatal, err, "sync the chain database in "+e.dir)
+	})
+}
+
 func notFound(what string) error {
 	return fault.Wrap(fault.CannotJudge, ErrNotFound, what)
 }

@@ -28,6 +28,9 @@ import (
 // a second time, and the head moves back at most once, to the last payload; it
 // stays above when the client has that payload finalised and frozen.
 //
+// With the embedded client everything that is reported executed survives
+// kill -9 and a power cut.
+//
 // The legacy sequence moves the head to the parent first; here that happens
 // only when the client says it lacks the parent's state, so that an invalid
 // payload leaves the head alone. (consensus.md C11)
@@ -39,6 +42,23 @@ func (x *Executor) Import(ctx context.Context, payloads []*block.Payload, finali
 	if err != nil {
 		return nil, err
 	}
+	results, err := x.run(ctx, payloads, headNumber, finalized, safe)
+	if syncer, ok := x.api.(syncer); ok && len(results) > 0 {
+		// Also after ctx ended: the results are reported.
+		if syncErr := syncer.Sync(context.WithoutCancel(ctx)); err == nil {
+			err = syncErr
+		}
+	}
+	return results, err
+}
+
+// syncer is a client that can be told to make its writes durable.
+type syncer interface {
+	Sync(ctx context.Context) error
+}
+
+// run executes payloads from a head at headNumber on and moves the head.
+func (x *Executor) run(ctx context.Context, payloads []*block.Payload, headNumber uint64, finalized, safe common.Hash) ([]Executed, error) {
 	results := make([]Executed, 0, len(payloads))
 	for i, p := range payloads {
 		state := beacon.ForkchoiceStateV1{HeadBlockHash: p.BlockHash}
