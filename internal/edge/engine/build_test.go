@@ -21,7 +21,7 @@ func TestBuildIncludesPendingTransactions(t *testing.T) {
 	parent := c.head().Hash()
 	for height := uint64(1); height <= 5; height++ {
 		sent := c.send(20)
-		p := c.build(parent, 1, 300*time.Millisecond, credits...)
+		p := c.build(parent, 1, 500*time.Millisecond, credits...)
 		if len(p.Transactions) != len(sent) {
 			t.Fatalf("block %d has %d transactions, %d were pending", height, len(p.Transactions), len(sent))
 		}

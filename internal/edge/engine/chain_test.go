@@ -82,7 +82,7 @@ func (c *testChain) send(n int) []*types.Transaction {
 		c.nonce++
 		sent = append(sent, tx)
 	}
-	for _, err := range c.e.backend.TxPool().Add(sent, false) {
+	for _, err := range c.e.backend.TxPool().Add(sent, true) {
 		if err != nil {
 			c.tb.Fatal(err)
 		}

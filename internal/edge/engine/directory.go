@@ -47,7 +47,7 @@ func identityOf(genesis *core.Genesis) identity {
 }
 
 // UnfinishedOpening reports whether the last attempt to open the execution
-// layer in dir ended before it was done: killed, or ended by go-ethereum. When
+// layer in dir did not succeed: it failed, or the process ended in it. When
 // opening fails again, remove the directory and feed the blocks anew; they are
 // all in the journal.
 func UnfinishedOpening(dir string) bool {

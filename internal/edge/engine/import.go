@@ -38,6 +38,11 @@ func (x *Executor) Import(ctx context.Context, payloads []*block.Payload, finali
 	if len(payloads) == 0 {
 		return nil, nil
 	}
+	for i, p := range payloads {
+		if p == nil {
+			return nil, fault.New(fault.Invalid, "import: payload %d of %d is missing", i, len(payloads))
+		}
+	}
 	headNumber, _, err := x.Head(ctx)
 	if err != nil {
 		return nil, err

@@ -102,6 +102,9 @@ func TestCannotJudge(t *testing.T) {
 	if _, err := e.HeaderByHash(ctx, common.Hash{1}); !fault.Is(err, fault.CannotJudge) {
 		t.Fatalf("unknown header: %v", err)
 	}
+	if _, err := x.Import(ctx, []*block.Payload{payloads[0], nil}, common.Hash{}, common.Hash{}); !fault.Is(err, fault.Invalid) {
+		t.Fatalf("missing payload: %v", err)
+	}
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
 	if _, err := x.Import(cancelled, payloads[10:11], common.Hash{}, common.Hash{}); !fault.Is(err, fault.Temporary) {
