@@ -1,0 +1,18 @@
+// Package node puts the program together: journal, snapshots, cores, edges.
+//
+//	n, err := node.Open(ctx, node.Options{DataDir: dir, Chain: c, Genesis: g, ...})
+//	err = n.Run(ctx)   // until ctx ends or something is fatal
+//	err = n.Close()
+//
+// Open recovers: newest good snapshot, replay of the tail with every output
+// compared, then the execution layer is brought level with the journal. Nothing
+// leaves the process before that.
+//
+// # Data directory
+//
+//	journal/      the event log (docs/formats/journal.md)
+//	snapshots/    actor states (docs/formats/snapshot.md); can be deleted
+//	execution/    the embedded execution layer; can be deleted, is fed again
+//	genesis.json  the execution layer's genesis, as first given
+//	admin.sock    control socket while the node runs
+package node

@@ -1,0 +1,107 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/AnduroProject/alys-go/actors"
+	"github.com/AnduroProject/alys-go/internal/edge/engine"
+	"github.com/AnduroProject/alys-go/internal/memo"
+	"github.com/AnduroProject/alys-go/internal/protocol/block"
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/record"
+)
+
+// engineEdge executes the engine actor's effects on the execution layer.
+type engineEdge struct {
+	x       *engine.Executor
+	memo    *memo.Memo
+	content func(record.Content) ([]byte, error)
+	log     *slog.Logger
+}
+
+// Execute implements actors.Executor.
+func (e *engineEdge) Execute(ctx context.Context, r actors.Request) {
+	switch m := r.Message.(type) {
+	case *message.ImportPayloads:
+		if result := e.importPayloads(ctx, m); result != nil {
+			r.Reply(result)
+		}
+	case *message.BuildPayload:
+		if result := e.buildPayload(ctx, m); result != nil {
+			r.Reply(result)
+		}
+	}
+}
+
+// importPayloads runs the payloads of blocks. A stop in between is no result:
+// the effect stays pending and is executed again at the next start.
+func (e *engineEdge) importPayloads(ctx context.Context, m *message.ImportPayloads) *message.PayloadsImported {
+	payloads := make([]*block.Payload, 0, len(m.Blocks))
+	for _, b := range m.Blocks {
+		p, err := e.payload(b.Signed)
+		if err != nil {
+			e.log.Error("content of a block to execute cannot be read", "hash", common.Hash(b.Signed.Hash), "error", err)
+			return nil
+		}
+		payloads = append(payloads, p)
+	}
+	executed, err := e.x.Import(ctx, payloads, m.Finalized, m.Finalized)
+	if ctx.Err() != nil {
+		return nil
+	}
+	result := &message.PayloadsImported{}
+	for _, x := range executed {
+		r := message.Execution{PayloadHash: x.BlockHash, Status: message.ExecutionValid, StateRoot: x.StateRoot, GasUsed: x.GasUsed}
+		if x.Status != engine.StatusValid {
+			r.Status, r.Reason = message.ExecutionInvalid, x.Err
+		}
+		result.Results = append(result.Results, r)
+	}
+	if err != nil {
+		e.log.Warn("execution layer cannot judge yet", "payload", payloads[min(len(executed), len(payloads)-1)].BlockHash, "error", err)
+		if len(executed) < len(payloads) {
+			result.Results = append(result.Results, message.Execution{
+				PayloadHash: payloads[len(executed)].BlockHash, Status: message.ExecutionUnknown, Reason: err.Error(),
+			})
+		}
+	}
+	return result
+}
+
+func (e *engineEdge) payload(signed record.Content) (*block.Payload, error) {
+	data, err := e.content(signed)
+	if err != nil {
+		return nil, err
+	}
+	s, _, err := e.memo.Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	return &s.Block.Payload, nil
+}
+
+func (e *engineEdge) buildPayload(ctx context.Context, m *message.BuildPayload) (result interface {
+	Type() string
+	Schema() uint32
+	Fields(*record.Fields)
+}) {
+	request := engine.BuildRequest{
+		Parent: m.Parent, Finalized: m.Finalized, Timestamp: m.Timestamp, Wait: time.Duration(m.WaitMs) * time.Millisecond,
+	}
+	for _, w := range m.Withdrawals {
+		request.Withdrawals = append(request.Withdrawals, block.Withdrawal{Address: w.Address, Amount: w.Amount})
+	}
+	payload, err := e.x.Build(ctx, request)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return &message.PayloadFailed{Grade: uint8(fault.Of(err)), Reason: err.Error()}
+	}
+	return &message.PayloadBuilt{Payload: record.NewContent(payload.Encode())}
+}

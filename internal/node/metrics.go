@@ -1,0 +1,29 @@
+package node
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Register adds the node's metrics to a registry. Names and meaning:
+// docs/operator.md.
+func (n *Node) Register(registry *prometheus.Registry) {
+	gauge := func(name, help string, value func() float64) {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	counter := func(name, help string, value func() float64) {
+		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
+	}
+	gauge("alys_chain_block_height", "Height of the head.", func() float64 { return float64(n.view.snapshot().Head.Number) })
+	gauge("alys_chain_last_finalized_block", "Height of the last finalised block.", func() float64 { return float64(n.view.snapshot().Finalized.Number) })
+	gauge("alys_chain_latest_pow_block", "Height of the latest block that carries proof of work.", func() float64 { return float64(n.view.snapshot().LatestPow.Number) })
+	counter("alys_chain_blocks_connected_total", "Blocks that joined the head's branch in this run.", func() float64 { return float64(n.view.snapshot().Connected) })
+	counter("alys_chain_blocks_produced_total", "Blocks this node produced in this run.", func() float64 { return float64(n.view.snapshot().Produced) })
+	counter("alys_chain_blocks_refused_total", "Blocks this node refused in this run.", func() float64 { return float64(n.view.snapshot().Refused) })
+	counter("alys_chain_slots_skipped_total", "Slots of ours that passed without a block in this run.", func() float64 { return float64(n.view.snapshot().SlotsSkipped) })
+	gauge("alys_journal_head_sequence", "Sequence of the newest event.", func() float64 { return float64(n.journal.Head().Sequence) })
+	gauge("alys_journal_durable_sequence", "Sequence of the newest event on disk.", func() float64 { return float64(n.journal.Durable().Sequence) })
+	gauge("alys_runtime_inbox_messages", "Messages that wait to be handled.", func() float64 { return float64(n.runtime.Counts().Waiting) })
+	counter("alys_runtime_messages_dropped_total", "Messages dropped because the inbox was full.", func() float64 { return float64(n.runtime.Counts().Dropped) })
+	counter("alys_runtime_turns_failed_total", "Turns that ended by a panic of their handler.", func() float64 { return float64(n.runtime.Counts().Failed) })
+	counter("alys_runtime_effects_released_total", "Effects handed to edges after their turn was on disk.", func() float64 { return float64(n.runtime.Counts().Released) })
+}

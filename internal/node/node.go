@@ -1,0 +1,173 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/AnduroProject/alys-go/actors"
+	"github.com/AnduroProject/alys-go/actors/chain"
+	"github.com/AnduroProject/alys-go/actors/core"
+	actorengine "github.com/AnduroProject/alys-go/actors/engine"
+	"github.com/AnduroProject/alys-go/actors/miner"
+	"github.com/AnduroProject/alys-go/actors/supervisor"
+	"github.com/AnduroProject/alys-go/internal/edge/engine"
+	"github.com/AnduroProject/alys-go/internal/memo"
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/record"
+	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/snapshot"
+)
+
+// Fact is a published domain event.
+type Fact = actors.Fact
+
+// Node is one node. Create it with [Open].
+type Node struct {
+	opt       Options
+	log       *slog.Logger
+	started   time.Time
+	journal   *journal.Journal
+	snapshots *snapshot.Store
+	memo      *memo.Memo
+	embedded  *engine.Embedded
+	executor  *engine.Executor
+	runtime   *actors.Runtime
+	answers   *answerEdge
+	recovered Recovered
+	config    *message.NodeConfigured
+	view      view
+	stop      context.CancelCauseFunc
+}
+
+// Open opens the data directory, recovers and brings the execution layer level.
+// Errors: Invalid for wrong options or a locked directory, Corrupt for damage
+// and divergence, [ErrRefused] when the options contradict the journal.
+func Open(ctx context.Context, o Options) (*Node, error) {
+	o.defaults()
+	n := &Node{opt: o, log: o.Logger, started: time.Now(), memo: memo.New(), answers: newAnswerEdge()}
+	n.view.onFact = o.OnFact
+	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
+		return nil, fault.Wrap(fault.Fatal, err, "data directory")
+	}
+	if err := n.open(ctx); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+func (n *Node) open(ctx context.Context) error {
+	if err := n.openJournal(ctx); err != nil {
+		return err
+	}
+	genesis, err := n.openExecution(ctx)
+	if err != nil {
+		return err
+	}
+	if n.config, err = n.configuration(genesis); err != nil {
+		return err
+	}
+	n.view.reset(chainState(n.recovered.Machine))
+	n.runtime = actors.NewRuntime(actors.Options{
+		Journal: n.journal, Machine: n.recovered.Machine,
+		Clock:     func() int64 { return time.Now().UnixMilli() },
+		Edges:     n.edges(),
+		OnFact:    n.view.fact,
+		Snapshots: n.snapshots, SnapshotTurns: n.opt.SnapshotTurns, Logger: n.log,
+	})
+	return nil
+}
+
+// openJournal opens journal and snapshots and recovers the machine.
+func (n *Node) openJournal(ctx context.Context) error {
+	var err error
+	n.journal, err = journal.Open(journal.Options{
+		Dir: JournalDir(n.opt.DataDir), CacheBytes: int64(n.opt.JournalCacheMB) << 20,
+		MaxPendingBytes: n.opt.MaxPendingBytes, Logger: n.log,
+		OnDurable: func(h journal.Head) {
+			if n.runtime != nil {
+				n.runtime.Durable(h)
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if n.snapshots, err = openSnapshots(n.opt.DataDir, n.opt.SnapshotKeep, false, nil, n.log); err != nil {
+		return err
+	}
+	if n.recovered, err = recoverMachine(ctx, n.journal, n.snapshots, n.memo); err != nil {
+		return err
+	}
+	if r := n.recovered.Report; r.Sequence > 0 {
+		n.log.Info("recovered", "seq", r.Sequence, "snapshot", n.recovered.Snapshot, "replayed", r.Turns,
+			"height", chainState(n.recovered.Machine).Head.Number, "took", r.Elapsed.Round(time.Millisecond))
+	}
+	return nil
+}
+
+func (n *Node) edges() map[core.Edge]actors.Executor {
+	return map[core.Edge]actors.Executor{
+		actorengine.Edge: &engineEdge{x: n.executor, memo: n.memo, content: n.content, log: n.log},
+		chain.TimerEdge:  &timerEdge{wall: time.Now, start: n.started},
+		chain.SignerEdge: &signerEdge{key: n.opt.AuthorityKey},
+		miner.AnswerEdge: n.answers,
+		supervisor.ProcessEdge: &processEdge{stop: func(cause error) {
+			if n.stop != nil {
+				n.stop(cause)
+			}
+		}},
+	}
+}
+
+// content returns the bytes of a content that a message refers to.
+func (n *Node) content(c record.Content) ([]byte, error) {
+	if c.Data != nil {
+		return c.Data, nil
+	}
+	return n.journal.Content(journal.Hash(c.Hash))
+}
+
+// Run runs the node until ctx ends, which is a clean stop, or something fatal
+// happens. ready, if not nil, is called when the first message was handled.
+func (n *Node) Run(ctx context.Context, ready func()) error {
+	ctx, n.stop = context.WithCancelCause(ctx)
+	defer n.stop(nil)
+	first := actors.Input{Actor: core.Supervisor, Message: n.config}
+	if err := n.runtime.Start(ctx, first, func(m *actors.Machine) error { return n.levelExecution(ctx, m) }); err != nil {
+		return err
+	}
+	n.log.Info("node running", "height", n.view.snapshot().Head.Number, "data", n.opt.DataDir,
+		"start_took", time.Since(n.started).Round(time.Millisecond))
+	if ready != nil {
+		ready()
+	}
+	side := n.sideTasks(ctx)
+	err := n.runtime.Run(ctx)
+	cause := context.Cause(ctx)
+	n.stop(nil)
+	side.Wait()
+	if err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	if err != nil {
+		return fmt.Errorf("node stopped: %w", err)
+	}
+	return nil
+}
+
+// Close closes what Open opened. It is safe after a failed Open.
+func (n *Node) Close() error {
+	var errs []error
+	if n.embedded != nil {
+		errs = append(errs, n.embedded.Close())
+	}
+	if n.journal != nil {
+		errs = append(errs, n.journal.Close())
+	}
+	return errors.Join(errs...)
+}

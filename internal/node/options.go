@@ -1,0 +1,69 @@
+package node
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/AnduroProject/alys-go/internal/protocol/aura"
+)
+
+// Options of a node. Only DataDir is always needed; a data directory that was
+// used before knows its chain and genesis itself.
+type Options struct {
+	DataDir string
+
+	// ChainSpec is the chain specification as JSON (consensus.md C1) and
+	// GenesisJSON the execution layer's genesis, as geth reads it. Both may be
+	// empty when the directory has them; otherwise they must agree with it.
+	ChainSpec   []byte
+	GenesisJSON []byte
+
+	// AuthorityKey is the BLS key of a federation member; nil for a full node.
+	AuthorityKey *aura.SecretKey
+	// NotValidator switches off what the chain spec's isValidator asks for.
+	NotValidator bool
+	// Importing makes a node that produces nothing and takes blocks of a legacy store.
+	Importing bool
+
+	BuildWait       time.Duration // between asking for a payload and fetching it
+	EngineCacheMB   int
+	EngineHTTPAddr  string // loopback address of the execution layer's JSON-RPC; empty for none
+	JournalCacheMB  int
+	MaxPendingBytes int // of events and contents not yet on disk
+	SnapshotTurns   uint64
+	SnapshotKeep    int
+
+	// DevMiner runs a merge-miner in this process every DevMinerInterval.
+	DevMiner         bool
+	DevMinerInterval time.Duration
+	FeeRecipient     common.Address
+
+	// OnFact is called for every fact after it is durable, on the releasing
+	// goroutine: it must be quick.
+	OnFact func(Fact)
+
+	Version  string
+	Logger   *slog.Logger
+	Registry *prometheus.Registry // metrics are added to it; nil for none
+}
+
+func (o *Options) defaults() {
+	if o.BuildWait == 0 {
+		o.BuildWait = 200 * time.Millisecond
+	}
+	if o.SnapshotKeep == 0 {
+		o.SnapshotKeep = 3
+	}
+	if o.DevMinerInterval == 0 {
+		o.DevMinerInterval = 3 * time.Second
+	}
+	if o.JournalCacheMB == 0 {
+		o.JournalCacheMB = 16
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+}

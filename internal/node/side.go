@@ -1,0 +1,154 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/AnduroProject/alys-go/internal/edge/admin"
+	"github.com/AnduroProject/alys-go/internal/edge/mergeminer"
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+)
+
+// sideTasks starts what runs beside the sequencer: control socket, metrics,
+// development miner. None of them can stop the node.
+func (n *Node) sideTasks(ctx context.Context) *sync.WaitGroup {
+	var wg sync.WaitGroup
+	start := func(what string, task func(context.Context) error) {
+		wg.Go(func() {
+			if err := task(ctx); err != nil && ctx.Err() == nil {
+				n.log.Warn(what+" ended", "error", err)
+			}
+		})
+	}
+	start("control socket", func(ctx context.Context) error {
+		return admin.Serve(ctx, n.opt.DataDir, n.adminHandlers())
+	})
+	if n.opt.DevMiner {
+		start("development miner", func(ctx context.Context) error {
+			return mergeminer.Run(ctx, mergeminer.Options{
+				Client: n, FeeRecipient: n.opt.FeeRecipient, Interval: n.opt.DevMinerInterval, Logger: n.log,
+			})
+		})
+	}
+	return &wg
+}
+
+// Status is what `alys status` shows of a running node.
+type Status struct {
+	Version     string        `json:"version"`
+	Running     bool          `json:"running"`
+	Uptime      string        `json:"uptime,omitempty"`
+	DataDir     string        `json:"data_dir"`
+	Head        BlockStatus   `json:"head"`
+	Finalized   BlockStatus   `json:"finalized"`
+	LatestPow   BlockStatus   `json:"latest_pow_block"`
+	Chain       Chain         `json:"chain"`
+	Producing   bool          `json:"producing"`
+	Authority   *uint32       `json:"authority,omitempty"`
+	Journal     JournalStatus `json:"journal"`
+	Snapshot    uint64        `json:"newest_snapshot"` // sequence
+	Inbox       int           `json:"inbox_waiting"`
+	Dropped     uint64        `json:"messages_dropped"`
+	FailedTurns uint64        `json:"turns_failed"`
+	MemoryMB    uint64        `json:"memory_mb"`
+	HTTP        string        `json:"execution_rpc,omitempty"`
+	Warnings    []string      `json:"warnings"`
+}
+
+// BlockStatus names a block.
+type BlockStatus struct {
+	Height uint64 `json:"height"`
+	Hash   string `json:"hash"`
+}
+
+// JournalStatus is the journal's position.
+type JournalStatus struct {
+	ID      string `json:"id"`
+	Head    uint64 `json:"head"`
+	Durable uint64 `json:"durable"`
+	Hash    string `json:"hash"` // chain hash at Durable
+}
+
+// Status returns the node's status. It never waits for the sequencer.
+func (n *Node) Status() Status {
+	c := n.view.snapshot()
+	counts := n.runtime.Counts()
+	durable := n.journal.Durable()
+	s := Status{
+		Version: n.opt.Version, Running: true, Uptime: time.Since(n.started).Round(time.Second).String(), DataDir: n.opt.DataDir,
+		Head: BlockStatus{c.Head.Number, c.Head.Root.Hex()}, Finalized: BlockStatus{c.Finalized.Number, c.Finalized.Root.Hex()},
+		LatestPow: BlockStatus{c.LatestPow.Number, c.LatestPow.Root.Hex()}, Chain: c, Producing: n.config.Producing,
+		Journal: JournalStatus{ID: n.journal.ID().String(), Head: counts.Sequence, Durable: durable.Sequence, Hash: durable.Hash.String()},
+		Inbox:   counts.Waiting, Dropped: counts.Dropped, FailedTurns: counts.Failed,
+		MemoryMB: memoryMB(), HTTP: n.embedded.HTTPEndpoint(), Warnings: []string{},
+	}
+	if n.config.HasAuthority {
+		authority := n.config.Authority
+		s.Authority = &authority
+	}
+	if all, err := n.snapshots.List(); err == nil && len(all) > 0 {
+		s.Snapshot = all[0].Sequence
+	}
+	s.Warnings = append(s.Warnings, n.warnings(c, counts.Failed)...)
+	return s
+}
+
+func (n *Node) warnings(c Chain, failed uint64) (w []string) {
+	if c.ClockStepped {
+		w = append(w, "production is off: the wall clock moved against the monotonic clock; correct the clock or restart the node")
+	}
+	if failed > 0 {
+		w = append(w, "turns failed in this run: see the log, and report it")
+	}
+	if n.config.Producing && c.LastSkip != "" && c.SlotsSkipped > c.Produced {
+		w = append(w, "most slots pass without a block, the last because: "+c.LastSkip)
+	}
+	return w
+}
+
+// memoryMB is the memory the Go runtime and its heap hold from the system.
+func memoryMB() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return (m.Sys - m.HeapReleased) >> 20
+}
+
+func (n *Node) adminHandlers() admin.Handlers {
+	return admin.Handlers{
+		Ready: func(context.Context) []string {
+			c := n.view.snapshot()
+			return n.warnings(c, 0)
+		},
+		Status: func(context.Context) (any, error) { return n.Status(), nil },
+		Checkpoint: func(_ context.Context, dir string) (any, error) {
+			if err := n.journal.Checkpoint(dir); err != nil {
+				return nil, err
+			}
+			return JournalStatus{ID: n.journal.ID().String(), Durable: n.journal.Durable().Sequence}, nil
+		},
+	}
+}
+
+// ServeMetrics serves the registry as Prometheus text under /metrics until ctx ends.
+func ServeMetrics(ctx context.Context, addr string, registry *prometheus.Registry) error {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "metrics address")
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
