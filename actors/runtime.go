@@ -124,10 +124,11 @@ func (r *Runtime) Durable(head journal.Head) { r.release.durable(head.Sequence) 
 // (the configuration), then between, which brings the outside level, and last
 // the pending effects: until-done ones again, expiring ones as expired.
 func (r *Runtime) Start(ctx context.Context, first Input, between func(*Machine) error) error {
+	// Effects of the turns below wait for release; only older ones are resumed.
+	pending := r.machine.PendingEffects()
 	if err := r.drainSends(); err != nil {
 		return err
 	}
-	pending := r.machine.PendingEffects()
 	if err := r.step(first); err != nil {
 		return err
 	}
