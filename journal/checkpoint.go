@@ -23,6 +23,9 @@ func (j *Journal) Checkpoint(dir string) error {
 		return err
 	}
 	defer j.leave()
+	if err := j.Err(); err != nil {
+		return err
+	}
 	fs, partial := j.opt.FS, dir+".partial"
 	for _, d := range []string{dir, partial} {
 		if _, err := fs.Stat(d); err == nil {

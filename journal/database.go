@@ -31,7 +31,7 @@ const (
 // that are written once, few levels of work, everything checksummed.
 func databaseOptions(fs vfs.FS, cache *pebble.Cache, log *databaseLog) *pebble.Options {
 	o := &pebble.Options{
-		FS:                 fs,
+		FS:                 markerFS{fs},
 		Cache:              cache,
 		FormatMajorVersion: databaseFormat,
 		Logger:             log,
@@ -75,6 +75,25 @@ func databaseOptions(fs vfs.FS, cache *pebble.Cache, log *databaseLog) *pebble.O
 	o.EventListener = &listener
 	return o
 }
+
+// markerFS makes the directory durable before Pebble creates a marker file in
+// it. A marker names another new file (the manifest), and Pebble syncs the
+// directory only after both are made: a crash may keep the marker's entry and
+// lose that of the file it names, and then nothing opens.
+type markerFS struct{ vfs.FS }
+
+// Create syncs the directory first if the file is a marker.
+func (m markerFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasPrefix(m.PathBase(name), "marker.") {
+		if err := syncDir(m.FS, m.PathDir(name)); err != nil {
+			return nil, err
+		}
+	}
+	return m.FS.Create(name, category)
+}
+
+// Unwrap returns the file system below.
+func (m markerFS) Unwrap() vfs.FS { return m.FS }
 
 // splitAtPrefix ends tables where the key prefix changes. Event keys ascend, so
 // a table of events only never overlaps another one and is never rewritten;
@@ -144,7 +163,12 @@ func (l *databaseLog) Errorf(format string, args ...any) {
 // On one of Pebble's, it makes the journal fail and parks the goroutine for
 // ever, so that no background work goes on from an undefined state.
 func (l *databaseLog) Fatalf(format string, args ...any) {
-	err := fmt.Errorf("pebble: "+format, args...)
+	err := &databaseError{text: strings.TrimPrefix(fmt.Sprintf(format, args...), "pebble: ")}
+	for _, a := range args {
+		if cause, ok := a.(error); ok {
+			err.cause = cause
+		}
+	}
 	l.log.Error("journal database: fatal error", "error", err)
 	if onGuardedStack() {
 		panic(err)
@@ -154,6 +178,15 @@ func (l *databaseLog) Fatalf(format string, args ...any) {
 	}
 	select {}
 }
+
+// databaseError is a fatal error of Pebble, with the error it was about.
+type databaseError struct {
+	text  string
+	cause error
+}
+
+func (e *databaseError) Error() string { return "pebble: " + e.text }
+func (e *databaseError) Unwrap() error { return e.cause }
 
 // panicError is a panic of Pebble that guarded turned into an error.
 type panicError struct{ cause error }

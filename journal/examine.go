@@ -153,6 +153,10 @@ func checkTail(db *pebble.DB, id ID, r record, n uint64) (t tailCheck, err error
 
 func walkTail(db *pebble.DB, id ID, r record, n uint64) (tailCheck, error) {
 	t := tailCheck{last: Head{Hash: Origin(id)}}
+	if id == r.id && r.head.Sequence == 0 && r.head.Hash != t.last.Hash {
+		t.broken = &CorruptError{Key: headName, What: fmt.Sprintf("record of the empty journal is %s, its origin is %s", r.head.Hash, t.last.Hash)}
+		return t, nil
+	}
 	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixEvent}, UpperBound: []byte{prefixEvent + 1}})
 	if err != nil {
 		return t, err
@@ -199,10 +203,6 @@ func walkLinks(it *pebble.Iterator, id ID, r record, t *tailCheck) error {
 		}
 		c = chain{next: t.from, hash: hash}
 		it.Next()
-	}
-	if id == r.id && r.head.Sequence == 0 && r.head.Hash != c.hash && t.from == 1 && r.head.Hash != (Hash{}) {
-		t.broken = &CorruptError{What: fmt.Sprintf("head record of the empty journal is %s, its origin %s", r.head.Hash, c.hash)}
-		return nil
 	}
 	var e Event
 	for ; it.Valid(); it.Next() {

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -99,8 +100,9 @@ type Journal struct {
 	space   *sync.Cond // pending shrank
 	idle    *sync.Cond // readers shrank
 	notify  chan struct{}
-	spare   *group // the committer's second group, nil while it writes it
-	done    chan struct{}
+	spare   *group        // the committer's second group, nil while it writes it
+	done    chan struct{} // closed when the committer ended; nil when read-only
+	failed  chan struct{} // closed by fail
 
 	ended  atomic.Bool // closing, for iterators
 	closed sync.Once
@@ -147,6 +149,7 @@ func (j *Journal) fail(err error) {
 		return
 	}
 	j.opt.Logger.Error("journal: appending ends", "dir", j.opt.Dir, "durable", j.Durable().Sequence, "error", err)
+	close(j.failed)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.work.Broadcast()
@@ -199,12 +202,13 @@ func (j *Journal) WaitDurable(ctx context.Context, sequence uint64) error {
 
 // closeGrace is how long Close waits for a database that failed. Pebble gives
 // no promise to close after a fatal error.
-const closeGrace = 5 * time.Second
+const closeGrace = 3 * time.Second
 
 // Close writes what is queued, records the head, and releases the directory.
 // It waits for reads under way and for iterators to be closed; iterators end
 // with ErrClosed at their next step. It returns the sticky error if there is
-// one: then the directory may stay locked until the process ends.
+// one: then it waits some seconds at most, and the directory may stay locked
+// until the process ends. Later calls return the same.
 func (j *Journal) Close() error {
 	j.closed.Do(func() { j.result = j.close() })
 	return j.result
@@ -220,18 +224,34 @@ func (j *Journal) close() error {
 		j.idle.Wait()
 	}
 	j.mu.Unlock()
-	if j.done != nil {
-		<-j.done
-	}
+	ended := j.awaitCommitter()
 	j.mu.Lock()
 	j.wakeWaiters()
 	j.mu.Unlock()
-
 	if err := j.Err(); err != nil {
-		j.abandon()
+		j.abandon(ended)
 		return err
 	}
 	return j.closeClean()
+}
+
+// awaitCommitter waits until the committer wrote what is queued. After a fatal
+// error it may be stuck inside the database: then it reports false.
+func (j *Journal) awaitCommitter() bool {
+	if j.done == nil {
+		return true
+	}
+	select {
+	case <-j.done:
+		return true
+	case <-j.failed:
+	}
+	select {
+	case <-j.done:
+		return true
+	case <-time.After(closeGrace):
+		return false
+	}
 }
 
 // closeClean flushes, so that the next opening replays no log, and leaves the
@@ -254,26 +274,20 @@ func (j *Journal) closeClean() error {
 	return first
 }
 
-// abandon closes what a fatal error left. If the database does not close, the
-// lock stays, because its goroutines may still write.
-func (j *Journal) abandon() {
-	finished := make(chan struct{})
-	go func() {
-		defer close(finished)
-		if err := guarded(j.db.Close); err != nil {
-			j.opt.Logger.Warn("journal: closing the failed database", "dir", j.opt.Dir, "error", err)
-		}
-	}()
+// abandon closes what a fatal error left. If the database does not close, its
+// files and the lock stay open, because its goroutines may still write.
+func (j *Journal) abandon(committerEnded bool) {
+	finished := make(chan error, 1)
+	if committerEnded {
+		go func() { finished <- guarded(j.db.Close) }()
+	}
 	select {
-	case <-finished:
-		if err := j.lock.Close(); err != nil {
-			j.opt.Logger.Warn("journal: releasing the lock", "dir", j.opt.Dir, "error", err)
+	case err := <-finished:
+		if err = errors.Join(err, j.head.close(), j.lock.Close()); err != nil {
+			j.opt.Logger.Warn("journal: closing after the fatal error", "dir", j.opt.Dir, "error", err)
 		}
 	case <-time.After(closeGrace):
 		j.opt.Logger.Error("journal: the failed database does not close; its directory stays locked until the process ends", "dir", j.opt.Dir)
-	}
-	if err := j.head.close(); err != nil {
-		j.opt.Logger.Warn("journal: closing the head file", "dir", j.opt.Dir, "error", err)
 	}
 }
 

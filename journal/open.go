@@ -32,7 +32,7 @@ func Open(o Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{opt: o, lock: lock}
+	j := &Journal{opt: o, lock: lock, failed: make(chan struct{})}
 	j.work, j.space, j.idle = sync.NewCond(&j.mu), sync.NewCond(&j.mu), sync.NewCond(&j.mu)
 	j.cache = pebble.NewCache(o.CacheBytes)
 	if err := j.open(); err != nil {

@@ -46,6 +46,9 @@ func (j *Journal) Verify(ctx context.Context, from, to uint64, progress func(don
 		return Report{}, err
 	}
 	defer j.leave()
+	if err := j.Err(); err != nil {
+		return Report{}, err
+	}
 	last := j.Durable().Sequence
 	from = max(from, 1)
 	complete := from == 1 && (to == 0 || to == last)
