@@ -228,6 +228,7 @@ func (r *Runtime) step(in Input) error {
 	if _, err := r.journal.Append(turn.Event, turn.Contents); err != nil {
 		return fault.Wrap(fault.Fatal, err, "the journal takes no more events")
 	}
+	r.snaps.count(turn)
 	r.release.add(in.Actor, turn)
 	return nil
 }

@@ -18,20 +18,56 @@ type snapshooter struct {
 	store   *snapshot.Store
 	every   uint64 // turns
 	begun   uint64 // sequence of the last SnapshotBegun, or of the start
+	time    int64  // of that turn, Unix milliseconds
+	bytes   int    // messages and contents journaled since
 	busy    atomic.Bool
 	writers sync.WaitGroup
 }
 
 func newSnapshooter(r *Runtime, store *snapshot.Store, every uint64) *snapshooter {
-	return &snapshooter{r: r, store: store, every: every, begun: r.machine.Sequence()}
+	return &snapshooter{r: r, store: store, every: every, begun: r.machine.Sequence(), time: r.opt.Clock()}
 }
 
-// due begins a snapshot when enough turns have passed since the last.
+// A snapshot is also begun after so many bytes, which measure the work of
+// replaying blocks better than turns do, and after so much time.
+const (
+	snapshotBytes = 2 << 20
+	snapshotMs    = 5 * 60 * 1000
+)
+
+// reason says why a snapshot is due, or "".
+func (s *snapshooter) reason() string {
+	turns := s.r.machine.Sequence() - s.begun
+	switch {
+	case turns >= s.every:
+		return "turns"
+	case s.bytes >= snapshotBytes:
+		return "bytes"
+	case turns > 1 && s.r.machine.Time()-s.time >= snapshotMs:
+		return "time"
+	default:
+		return ""
+	}
+}
+
+// count notes what a turn added to the work of replay.
+func (s *snapshooter) count(turn Turn) {
+	s.bytes += len(turn.Event.Message)
+	for i := range turn.Contents {
+		s.bytes += len(turn.Contents[i].Data)
+	}
+}
+
+// due begins a snapshot when enough has happened since the last.
 func (s *snapshooter) due() error {
-	if s.store == nil || s.r.machine.Sequence()-s.begun < s.every || !s.busy.CompareAndSwap(false, true) {
+	if s.store == nil {
 		return nil
 	}
-	p, sections, err := s.begin("turns")
+	reason := s.reason()
+	if reason == "" || !s.busy.CompareAndSwap(false, true) {
+		return nil
+	}
+	p, sections, err := s.begin(reason)
 	if err != nil {
 		return err
 	}
@@ -64,7 +100,7 @@ func (s *snapshooter) begin(reason string) (snapshot.Position, []snapshot.Sectio
 	if err := s.r.step(Input{Actor: core.Supervisor, Message: &message.SnapshotBegun{Reason: reason}}); err != nil {
 		return snapshot.Position{}, nil, err
 	}
-	s.begun = s.r.machine.Sequence()
+	s.begun, s.time, s.bytes = s.r.machine.Sequence(), s.r.machine.Time(), 0
 	head := s.r.journal.Head()
 	p := snapshot.Position{Journal: s.r.journal.ID(), Sequence: head.Sequence, Hash: head.Hash}
 	return p, s.r.machine.Freeze(), nil

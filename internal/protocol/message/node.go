@@ -53,7 +53,7 @@ func (m *NodeStopped) Fields(f *record.Fields) { f.String(1, &m.Reason) }
 
 // SnapshotBegun marks the turn whose resulting states a snapshot holds.
 type SnapshotBegun struct {
-	Reason string // "turns", "time" or "stop"
+	Reason string // "turns", "bytes", "time" or "stop"
 }
 
 // Type implements core.Message.
