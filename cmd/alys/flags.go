@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// flagText is one line of --help: name, placeholder, meaning, default, variable.
+func flagText(f cli.Flag) string {
+	d, ok := f.(cli.DocGenerationFlag)
+	if !ok {
+		return f.String()
+	}
+	placeholder, meaning := "", d.GetUsage()
+	if i := strings.IndexByte(meaning, '`'); i >= 0 {
+		if j := strings.IndexByte(meaning[i+1:], '`'); j >= 0 {
+			placeholder = meaning[i+1 : i+1+j]
+			meaning = meaning[:i] + placeholder + meaning[i+j+2:]
+		}
+	}
+	if placeholder == "" && d.TakesValue() {
+		placeholder = "VALUE"
+	}
+	names := make([]string, 0, 2)
+	for _, n := range f.Names() {
+		if len(n) == 1 {
+			names = append(names, "-"+n)
+		} else {
+			names = append(names, "--"+n)
+		}
+	}
+	text := strings.Join(names, ", ")
+	if placeholder != "" {
+		text += " " + placeholder
+	}
+	var notes []string
+	if value := d.GetDefaultText(); d.TakesValue() && value != "" && value != "0" && value != `""` {
+		notes = append(notes, "default "+value)
+	}
+	for _, e := range d.GetEnvVars() {
+		notes = append(notes, "$"+e)
+	}
+	if len(notes) > 0 {
+		meaning += fmt.Sprintf(" (%s)", strings.Join(notes, ", "))
+	}
+	return text + "\t" + meaning
+}
+
+// didYouMean returns a suggestion to append to an error about an unknown name,
+// or "" when no known name is near.
+func didYouMean(known []string, name string) string {
+	best, distance := "", 1+max(1, len(name)/3)
+	for _, k := range known {
+		if d := editDistance(k, name); d < distance {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %s?)", best)
+}
+
+// editDistance counts the bytes to insert, delete or change to get from a to b.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,12 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+)
+
+func journalCommand() *cli.Command {
+	return &cli.Command{
+		Name: "journal", Usage: "read and check the event log",
+		Subcommands: []*cli.Command{journalCatCommand(), journalVerifyCommand()},
+	}
+}

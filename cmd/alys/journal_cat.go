@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/AnduroProject/alys-go/actors"
+	"github.com/AnduroProject/alys-go/internal/memo"
+	"github.com/AnduroProject/alys-go/internal/node"
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+	"github.com/AnduroProject/alys-go/journal"
+)
+
+// shownBytes is how much of a byte string the text form shows.
+const shownBytes = 32
+
+// eventView is one line of `alys journal cat --json`.
+type eventView struct {
+	Sequence uint64          `json:"sequence"`
+	Hash     string          `json:"hash"`
+	TimeMs   int64           `json:"time_ms"`
+	Actor    string          `json:"actor"`
+	Type     string          `json:"type"`
+	Schema   uint32          `json:"schema"`
+	Cause    string          `json:"cause,omitempty"` // sequence/index of the output that led here
+	Outcome  string          `json:"outcome"`
+	Note     string          `json:"note,omitempty"`
+	Stored   bool            `json:"stored"` // false: the message is the cause's payload
+	Message  json.RawMessage `json:"message"`
+	Outputs  []outputView    `json:"outputs"`
+	Contents []string        `json:"contents"`
+}
+
+// outputView is a send, fact or effect of an event.
+type outputView struct {
+	Kind     string          `json:"kind"`
+	Target   string          `json:"target,omitempty"`
+	Type     string          `json:"type"`
+	Schema   uint32          `json:"schema"`
+	Class    uint8           `json:"class,omitempty"`
+	Priority uint8           `json:"priority,omitempty"`
+	Payload  json.RawMessage `json:"payload"`
+}
+
+func journalCatCommand() *cli.Command {
+	return &cli.Command{
+		Name: "cat", Usage: "print events: message, outputs, causes",
+		Description: `One event is one turn of one actor. Text shows the first 32 bytes of byte
+strings, --json (one object a line) shows all. --type matches the message and
+the outputs.
+
+Examples:
+  alys journal cat --limit 20 --reverse
+  alys journal cat --actor chain --type block_finalized
+  alys journal cat --from 1000 --to 1010 --json`,
+		Flags: append(readFlags(),
+			&cli.Uint64Flag{Name: "from", Usage: "first `SEQUENCE`"},
+			&cli.Uint64Flag{Name: "to", Usage: "last `SEQUENCE`"},
+			&cli.BoolFlag{Name: "reverse", Usage: "newest first"},
+			&cli.StringFlag{Name: "actor", Usage: "only turns of this `ACTOR`"},
+			&cli.StringFlag{Name: "type", Usage: "only events whose message, or one of whose outputs, has this `TYPE`"},
+			&cli.Uint64Flag{Name: "limit", Usage: "end after `N` events"},
+			&cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}),
+		Action: journalCat,
+	}
+}
+
+func journalCat(cc *cli.Context) (err error) {
+	from, to := cc.Uint64("from"), cc.Uint64("to")
+	if to != 0 && from > to {
+		return usage("--from %d is after --to %d", from, to)
+	}
+	s, err := readSettings(cc)
+	if err != nil {
+		return err
+	}
+	src, err := openSource(cc.Context, s.dataDir, s.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	machine, err := node.NewMachine(src.journal.ID(), memo.New())
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriterSize(cc.App.Writer, 64<<10)
+	p := &eventPrinter{journal: src.journal, machine: machine, out: out, json: cc.Bool("json")}
+	start := from
+	if cc.Bool("reverse") {
+		start = to
+	}
+	it := src.journal.Iterate(start, cc.Bool("reverse"))
+	defer func() { err = errors.Join(err, it.Close()) }()
+	limit := cc.Uint64("limit")
+	for it.Next() && cc.Context.Err() == nil {
+		sequence, _, hash := it.Raw()
+		if cc.Bool("reverse") && sequence < from || !cc.Bool("reverse") && to != 0 && sequence > to {
+			break
+		}
+		event, err := it.Event()
+		if err != nil {
+			return errors.Join(err, out.Flush())
+		}
+		if !matches(event, cc.String("actor"), cc.String("type")) {
+			continue
+		}
+		if err := p.print(event, hash); err != nil {
+			return err
+		}
+		if limit--; limit == 0 {
+			break
+		}
+	}
+	return errors.Join(fault.Wrap(fault.Temporary, out.Flush(), "writing events"), cc.Context.Err())
+}
+
+func matches(e *journal.Event, actor, typ string) bool {
+	if actor != "" && e.Actor != actor {
+		return false
+	}
+	return typ == "" || e.Type == typ || slices.ContainsFunc(e.Outputs, func(o journal.Output) bool { return o.Type == typ })
+}
+
+type eventPrinter struct {
+	journal *journal.Journal
+	machine *actors.Machine
+	out     io.Writer
+	json    bool
+}
+
+func (p *eventPrinter) print(e *journal.Event, hash journal.Hash) error {
+	v, err := p.view(e, hash)
+	if err != nil {
+		return err
+	}
+	if p.json {
+		return fault.Wrap(fault.Temporary, json.NewEncoder(p.out).Encode(v), "writing events")
+	}
+	text := fmt.Sprintf("%d %s %s %s", v.Sequence, time.UnixMilli(v.TimeMs).UTC().Format("2006-01-02T15:04:05.000Z"), v.Actor, v.Type)
+	if v.Cause != "" {
+		text += " cause " + v.Cause
+	}
+	if e.Outcome != journal.OutcomeOK {
+		text += fmt.Sprintf(" %s: %s", v.Outcome, v.Note)
+	}
+	text += "\n  message " + string(v.Message) + "\n"
+	for _, o := range v.Outputs {
+		text += "  " + o.Kind + " "
+		if o.Target != "" {
+			text += "to " + o.Target + " "
+		}
+		text += o.Type + " " + string(o.Payload) + "\n"
+	}
+	_, err = io.WriteString(p.out, text)
+	return fault.Wrap(fault.Temporary, err, "writing events")
+}
+
+func (p *eventPrinter) view(e *journal.Event, hash journal.Hash) (eventView, error) {
+	v := eventView{
+		Sequence: e.Sequence, Hash: hash.String(), TimeMs: e.Time, Actor: e.Actor, Type: e.Type, Schema: e.Schema,
+		Outcome: e.Outcome.String(), Note: e.Note, Stored: e.Stored, Outputs: []outputView{}, Contents: []string{},
+	}
+	message := e.Message
+	if !e.Cause.None() {
+		v.Cause = e.Cause.String()
+	}
+	if !e.Stored {
+		cause, _, err := p.journal.Event(e.Cause.Sequence)
+		if err != nil {
+			return v, err
+		}
+		if int(e.Cause.Index) >= len(cause.Outputs) {
+			return v, &journal.CorruptError{Sequence: e.Sequence, What: "it is caused by output " + v.Cause + ", which does not exist"}
+		}
+		message = cause.Outputs[e.Cause.Index].Payload
+	}
+	v.Message = p.payload(e.Type, e.Schema, message)
+	for i := range e.Outputs {
+		o := &e.Outputs[i]
+		v.Outputs = append(v.Outputs, outputView{
+			Kind: o.Kind.String(), Target: o.Target, Type: o.Type, Schema: o.Schema, Class: o.Class, Priority: o.Priority,
+			Payload: p.payload(o.Type, o.Schema, o.Payload),
+		})
+	}
+	for _, c := range e.Contents {
+		v.Contents = append(v.Contents, c.String())
+	}
+	return v, nil
+}
+
+// payload decodes by type; a type that this program does not know is shown as
+// the bytes it has, with the reason.
+func (p *eventPrinter) payload(typ string, schema uint32, data []byte) json.RawMessage {
+	limit := shownBytes
+	if p.json {
+		limit = 0
+	}
+	m, err := p.machine.DecodeMessage(typ, schema, data, nil)
+	if err != nil {
+		return payloadJSON(struct {
+			Undecoded []byte
+			Why       string
+		}{data, err.Error()}, limit)
+	}
+	return payloadJSON(m, limit)
+}

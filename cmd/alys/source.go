@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/AnduroProject/alys-go/internal/edge/admin"
+	"github.com/AnduroProject/alys-go/internal/node"
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/snapshot"
+)
+
+// source is a journal to read: that of a stopped node, or a checkpoint of a
+// running one. Nothing in the data directory is changed.
+type source struct {
+	journal   *journal.Journal
+	snapshots *snapshot.Store
+	live      bool   // read from a checkpoint
+	temporary string // directory of the checkpoint, removed by Close
+}
+
+// openSource opens the journal of a data directory for reading. A node that
+// runs on it is asked for a checkpoint, which is made beside the data directory
+// so that files can be hard links.
+func openSource(ctx context.Context, dataDir string, log *slog.Logger) (*source, error) {
+	s := &source{}
+	var err error
+	s.snapshots, err = snapshot.Open(snapshot.Options{Dir: node.SnapshotDir(dataDir), ReadOnly: true, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	s.journal, err = openReadOnly(node.JournalDir(dataDir), log)
+	switch {
+	case errors.Is(err, journal.ErrLocked):
+		err = s.checkpoint(ctx, dataDir, log, err)
+	case errors.Is(err, journal.ErrAbsent):
+		err = fault.New(fault.Invalid, "data directory %s holds no journal: name another with --data-dir, or start a node on it: %w", dataDir, journal.ErrAbsent)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func openReadOnly(dir string, log *slog.Logger) (*journal.Journal, error) {
+	return journal.Open(journal.Options{Dir: dir, ReadOnly: true, CacheBytes: 32 << 20, Logger: log})
+}
+
+func (s *source) checkpoint(ctx context.Context, dataDir string, log *slog.Logger, locked error) error {
+	client, err := admin.Dial(dataDir)
+	if errors.Is(err, admin.ErrNotRunning) {
+		return fault.New(fault.Temporary, "a process holds the journal of %s but no node answers there: it is starting or stopping, or another command reads it; try again: %w", dataDir, locked)
+	}
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	absolute, err := filepath.Abs(dataDir)
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "data directory")
+	}
+	if s.temporary, err = os.MkdirTemp(filepath.Dir(absolute), ".alys-checkpoint-*"); err != nil {
+		return fault.Wrap(fault.Temporary, err, "directory for a checkpoint of the running node's journal")
+	}
+	dir := filepath.Join(s.temporary, "journal")
+	if err := client.Checkpoint(ctx, dir, nil); err != nil {
+		return err
+	}
+	s.live = true
+	s.journal, err = openReadOnly(dir, log)
+	return err
+}
+
+// Close closes the journal and removes the checkpoint.
+func (s *source) Close() error {
+	var errs []error
+	if s.journal != nil {
+		errs = append(errs, s.journal.Close())
+	}
+	if s.temporary != "" {
+		errs = append(errs, fault.Wrap(fault.Temporary, os.RemoveAll(s.temporary), "removing the checkpoint"))
+	}
+	return errors.Join(errs...)
+}

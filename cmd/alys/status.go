@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/AnduroProject/alys-go/actors/chain"
+	"github.com/AnduroProject/alys-go/internal/edge/admin"
+	"github.com/AnduroProject/alys-go/internal/memo"
+	"github.com/AnduroProject/alys-go/internal/node"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/record"
+	"github.com/AnduroProject/alys-go/journal"
+)
+
+func statusCommand() *cli.Command {
+	return &cli.Command{
+		Name: "status", Usage: "show heads, journal and warnings of a node",
+		Description: `Asks the running node over its control socket. When none runs, reads journal and
+snapshots of the data directory, says so, and ends with exit code 2.
+
+Examples:
+  alys status --data-dir /var/lib/alys
+  alys status --json`,
+		Flags:  append(readFlags(), jsonFlag),
+		Action: statusAction,
+	}
+}
+
+func statusAction(cc *cli.Context) error {
+	s, err := readSettings(cc)
+	if err != nil {
+		return err
+	}
+	status, err := liveStatus(cc.Context, s.dataDir)
+	if err == nil {
+		return printStatus(cc, status)
+	}
+	if !errors.Is(err, admin.ErrNotRunning) {
+		return err
+	}
+	stored, storedErr := storedStatus(cc.Context, s)
+	if storedErr != nil {
+		return storedErr
+	}
+	return errors.Join(printStatus(cc, stored), err)
+}
+
+func liveStatus(ctx context.Context, dataDir string) (status node.Status, err error) {
+	client, err := admin.Dial(dataDir)
+	if err != nil {
+		return status, err
+	}
+	defer client.Close()
+	err = client.Status(ctx, &status)
+	return status, err
+}
+
+// storedStatus reads the state of a stopped node: its newest snapshot and the
+// facts after it. Nothing is replayed, so that it is quick and right also for a
+// journal of another behaviour.
+func storedStatus(ctx context.Context, s *settings) (status node.Status, err error) {
+	src, err := openSource(ctx, s.dataDir, s.log)
+	if err != nil {
+		return status, err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	durable := src.journal.Durable()
+	machine, _, err := node.Restore(src.journal, src.snapshots, memo.New(), durable.Sequence)
+	if err != nil {
+		return status, err
+	}
+	state := machine.State(chain.ID).(*chain.State)
+	f := &folder{head: state.Head, finalized: state.Finalized, latestPow: state.LatestPow}
+	if e := state.Entry(state.Head.Root); e != nil {
+		f.chain.HeadSlot, f.chain.HeadTime = e.Slot, e.Timestamp
+	}
+	if c := state.Spec(); c != nil {
+		f.chain.ChainID = c.ChainID
+	}
+	if err := f.fold(ctx, src.journal, machine.Sequence()+1); err != nil {
+		return status, err
+	}
+	status = node.Status{
+		Version: version, DataDir: s.dataDir, Chain: f.chain, Snapshot: machine.Sequence(),
+		Head: blockStatus(f.head), Finalized: blockStatus(f.finalized), LatestPow: blockStatus(f.latestPow),
+		Journal:  node.JournalStatus{ID: src.journal.ID().String(), Head: durable.Sequence, Durable: durable.Sequence, Hash: durable.Hash.String()},
+		Warnings: append([]string{}, src.journal.Opened().Warnings...),
+	}
+	return status, nil
+}
+
+func blockStatus(id message.BlockID) node.BlockStatus {
+	return node.BlockStatus{Height: id.Number, Hash: id.Root.Hex()}
+}
+
+// folder follows the facts about the head's branch.
+type folder struct {
+	head, finalized, latestPow message.BlockID
+	chain                      node.Chain
+}
+
+func (f *folder) fold(ctx context.Context, j *journal.Journal, from uint64) error {
+	it := j.Iterate(from, false)
+	defer it.Close()
+	for it.Next() && ctx.Err() == nil {
+		e, err := it.Event()
+		if err != nil {
+			return err
+		}
+		for i := range e.Outputs {
+			if e.Outputs[i].Kind != journal.KindFact {
+				continue
+			}
+			if err := f.fact(&e.Outputs[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return errors.Join(it.Err(), ctx.Err())
+}
+
+func (f *folder) fact(o *journal.Output) error {
+	switch o.Type {
+	case (*message.BlockConnected)(nil).Type():
+		var m message.BlockConnected
+		if err := record.Decode(o.Payload, &m, nil); err != nil {
+			return err
+		}
+		f.chain.HeadSlot, f.chain.HeadTime = m.Slot, m.Timestamp
+		if m.Carrier {
+			f.latestPow = message.BlockID{Root: m.Root, Number: m.Number}
+		}
+	case (*message.HeadChanged)(nil).Type():
+		var m message.HeadChanged
+		if err := record.Decode(o.Payload, &m, nil); err != nil {
+			return err
+		}
+		f.head = message.BlockID{Root: m.Root, Number: m.Number}
+	case (*message.BlockFinalized)(nil).Type():
+		var m message.BlockFinalized
+		if err := record.Decode(o.Payload, &m, nil); err != nil {
+			return err
+		}
+		f.finalized = message.BlockID{Root: m.Root, Number: m.Number}
+	}
+	return nil
+}
+
+func printStatus(cc *cli.Context, s node.Status) error {
+	return outcome(cc, s, func(w io.Writer) {
+		state := "not running"
+		if s.Running {
+			state = "running for " + s.Uptime
+		}
+		printf(w, "alys %s: %s, data directory %s\n", s.Version, state, s.DataDir)
+		printf(w, "head       %d %s\n", s.Head.Height, s.Head.Hash)
+		printf(w, "finalised  %d %s\n", s.Finalized.Height, s.Finalized.Hash)
+		printf(w, "latest PoW %d %s\n", s.LatestPow.Height, s.LatestPow.Hash)
+		printf(w, "journal    head %d, durable %d %s\n", s.Journal.Head, s.Journal.Durable, s.Journal.Hash)
+		printf(w, "snapshot   %d\n", s.Snapshot)
+		if s.Running {
+			printRunning(w, s)
+		}
+		for _, warning := range s.Warnings {
+			printf(w, "warning    %s\n", warning)
+		}
+	})
+}
+
+func printRunning(w io.Writer, s node.Status) {
+	producing := "no"
+	if s.Producing && s.Authority != nil {
+		producing = "yes"
+		printf(w, "authority  %d\n", *s.Authority)
+	}
+	clock := "steady"
+	if s.Chain.ClockStepped {
+		clock = "stepped"
+	}
+	printf(w, "producing  %s, blocks %d, slots skipped %d\n", producing, s.Chain.Produced, s.Chain.SlotsSkipped)
+	printf(w, "inbox      %d waiting, %d dropped, %d turns failed\n", s.Inbox, s.Dropped, s.FailedTurns)
+	printf(w, "clock      %s\nmemory     %d MiB\n", clock, s.MemoryMB)
+	if s.HTTP != "" {
+		printf(w, "RPC        %s\n", s.HTTP)
+	}
+}
