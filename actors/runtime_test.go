@@ -40,7 +40,6 @@ type rig struct {
 	snapshots *snapshot.Store
 	machine   *actors.Machine
 	runtime   *actors.Runtime
-	paid      atomic.Uint64
 	clock     atomic.Int64
 
 	mu       sync.Mutex

@@ -11,11 +11,10 @@ import (
 // view is what the node shows of the chain to readers, folded from facts after
 // they are durable. Reading it costs the sequencer nothing.
 type view struct {
-	mu       sync.Mutex
-	now      Chain
-	onFact   func(Fact)
-	changed  chan struct{} // closed at the next fact that changes now
-	produced uint64
+	mu      sync.Mutex
+	now     Chain
+	onFact  func(Fact)
+	changed chan struct{} // closed at the next fact that changes now
 }
 
 // Chain is the head's branch as readers see it.

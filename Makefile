@@ -1,0 +1,83 @@
+# Alys: everything here needs Go and a C compiler, nothing else.
+
+GO        ?= go
+BIN       := bin/alys
+VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT    := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+LDFLAGS   := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+FUZZTIME  ?= 10s
+DATA      ?= alys-data
+
+# Packages that run goroutines of ours.
+RUNTIME   := ./actors/... ./journal/... ./snapshot/... ./replay/... ./internal/memo/... ./internal/node/... \
+             ./internal/edge/admin/... ./internal/edge/mergeminer/... ./internal/progress/... ./migration/...
+
+# Pinned: a linter that changes by itself breaks old commits.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/alys
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/alys
+
+.PHONY: run
+run: build ## Build and start a development node (blocks, merge-mining, finality) on embedded defaults
+	$(BIN) node --dev --data-dir $(DATA)
+
+.PHONY: test
+test: ## The whole fast suite
+	$(GO) test ./...
+
+.PHONY: test-race
+test-race: ## The packages that run goroutines, under the race detector
+	$(GO) test -race $(RUNTIME)
+
+.PHONY: test-e2e
+test-e2e: ## End to end: the real program as a process, kill -9, legacy chains
+	$(GO) test -tags e2e -count=1 -timeout 30m -v -run 'TestE2E|TestScript' ./cmd/alys/...
+	ALYS_TEST_KILL_BLOCKS=10000 $(GO) test -count=1 -timeout 15m -v -run 'TestKill$$' ./internal/node
+
+.PHONY: vectors
+vectors: ## Run every line of the legacy vectors and print counts (ALYS_VECTORS=DIR for another set)
+	$(GO) test -count=1 -v -run TestVectors ./internal/protocol/vectors
+
+.PHONY: bench
+bench: build ## The figures of docs/performance.md, with their references
+	$(GO) run ./internal/bench -alys $(BIN)
+
+.PHONY: bench-go
+bench-go: ## All Go benchmarks, with allocations
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for FUZZTIME (10s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz' || true); do \
+	    echo "fuzz $$pkg $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 50x $$pkg; \
+	  done; \
+	done
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./...
+	$(GO) run $(STATICCHECK) ./...
+
+.PHONY: generate
+generate: ## Write generated files anew
+	$(GO) test -count=1 ./internal/protocol/message ./internal/config -update
+
+.PHONY: generate-check
+generate-check: generate ## Fail when a generated file differs from its source
+	@git diff --exit-code --stat -- docs || (echo "generated files differ from their source: commit what make generate wrote"; exit 1)
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin
