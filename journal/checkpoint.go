@@ -17,7 +17,8 @@ import (
 //
 // The directory appears only when the copy is complete: it is made beside, as
 // dir+".partial", and renamed. Either existing already is an error of grade
-// Invalid.
+// Invalid. So is [ErrReadOnly]: nothing changes the files of a journal opened
+// for reading, and copying them does the same.
 func (j *Journal) Checkpoint(dir string) error {
 	if err := j.enter(); err != nil {
 		return err
@@ -25,6 +26,9 @@ func (j *Journal) Checkpoint(dir string) error {
 	defer j.leave()
 	if err := j.Err(); err != nil {
 		return err
+	}
+	if j.opt.ReadOnly {
+		return fault.New(fault.Invalid, "journal %s: copy the directory instead of asking for a checkpoint: %w", j.opt.Dir, ErrReadOnly)
 	}
 	fs, partial := j.opt.FS, dir+".partial"
 	for _, d := range []string{dir, partial} {
@@ -55,7 +59,7 @@ func (j *Journal) copyTo(dir string) error {
 	}
 	head := j.Durable()
 	if err := guarded(func() error {
-		return j.db.Checkpoint(j.opt.FS.PathJoin(dir, databaseName), pebbleFlush(j.opt.ReadOnly)...)
+		return j.db.Checkpoint(j.opt.FS.PathJoin(dir, databaseName), pebble.WithFlushedWAL())
 	}); err != nil {
 		return err
 	}
@@ -64,13 +68,4 @@ func (j *Journal) copyTo(dir string) error {
 		return err
 	}
 	return errors.Join(h.writeBoth(head), h.close(), syncDir(j.opt.FS, dir))
-}
-
-// pebbleFlush asks for the log to be flushed to its file before it is copied,
-// which a read-only database has no log for.
-func pebbleFlush(readOnly bool) []pebble.CheckpointOption {
-	if readOnly {
-		return nil
-	}
-	return []pebble.CheckpointOption{pebble.WithFlushedWAL()}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"strings"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -66,6 +67,7 @@ func databaseOptions(fs vfs.FS, cache *pebble.Cache, log *databaseLog) *pebble.O
 		// The default ends the process. A damaged block fails the read that
 		// meets it, with an error that says where.
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			log.damaged.Add(1)
 			log.log.Error("journal database: damaged data", "path", info.Path, "error", info.Details)
 		},
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
@@ -143,6 +145,8 @@ type databaseLog struct {
 	log *slog.Logger
 	// fatal receives what Pebble's own goroutines cannot go on from.
 	fatal func(error)
+	// damaged counts the reads that met a damaged block.
+	damaged atomic.Uint64
 }
 
 // Infof logs at debug level: Pebble tells of every flush and compaction.

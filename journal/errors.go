@@ -21,7 +21,8 @@ var (
 	ErrNewerFormat = fault.New(fault.Invalid, "written by a newer program; use that one")
 	// ErrClosed is returned by every method of a closed journal.
 	ErrClosed = fault.New(fault.Invalid, "the journal is closed")
-	// ErrReadOnly is returned by Append on a journal opened for reading.
+	// ErrReadOnly is returned by Append and Checkpoint on a journal opened for
+	// reading.
 	ErrReadOnly = fault.New(fault.Invalid, "the journal is open for reading only")
 	// ErrAbsent is returned by Open with ReadOnly set where there is no journal.
 	ErrAbsent = fault.New(fault.Invalid, "there is no journal")

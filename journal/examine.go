@@ -25,13 +25,14 @@ type examined struct {
 	decision decision
 	head     headRead
 	db       *pebble.DB // read-only; nil when there is none or it is refused
-	time     int64      // of the last event
+	log      *databaseLog
+	time     int64 // of the last event
 }
 
 // examine reads the head file and the database without changing anything and
 // decides. An error means that it could not look; a refusal is in the plan.
 func examine(o Options, cache *pebble.Cache) (examined, error) {
-	x := examined{plan: Plan{Dir: o.Dir}}
+	x := examined{plan: Plan{Dir: o.Dir}, log: &databaseLog{log: o.Logger}}
 	headPath, dir := o.FS.PathJoin(o.Dir, headName), o.FS.PathJoin(o.Dir, databaseName)
 	var err error
 	if x.head, err = readHeadFile(o.FS, headPath); err != nil {
@@ -48,7 +49,7 @@ func examine(o Options, cache *pebble.Cache) (examined, error) {
 	if _, err := o.FS.Stat(dir); err == nil {
 		f.database = true
 		x.plan.Warnings = append(x.plan.Warnings, tornTail(o.FS, dir)...)
-		if x.db, x.plan.ID, err = openChecked(o, dir, cache); err != nil {
+		if x.db, x.plan.ID, err = openChecked(o, dir, cache, x.log); err != nil {
 			return x, err
 		}
 		if tail, err = checkTail(x.db, x.plan.ID, x.head.record, tailEvents); err != nil {
@@ -87,8 +88,8 @@ func (x *examined) judge(f *findings, tail tailCheck) {
 }
 
 // openChecked opens the database read-only and reads its identity and format.
-func openChecked(o Options, dir string, cache *pebble.Cache) (*pebble.DB, ID, error) {
-	po := databaseOptions(o.FS, cache, &databaseLog{log: o.Logger})
+func openChecked(o Options, dir string, cache *pebble.Cache, log *databaseLog) (*pebble.DB, ID, error) {
+	po := databaseOptions(o.FS, cache, log)
 	po.ReadOnly = true
 	db, err := openDatabase(dir, po)
 	if err != nil {

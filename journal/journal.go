@@ -109,6 +109,7 @@ type Journal struct {
 	result error // of Close
 
 	stats counters
+	dblog *databaseLog
 }
 
 type unlocker interface{ Close() error }

@@ -75,7 +75,7 @@ func (j *Journal) open() error {
 	if err != nil {
 		return err
 	}
-	j.plan, j.db, j.id = p.plan, p.db, p.plan.ID
+	j.plan, j.db, j.id, j.dblog = p.plan, p.db, p.plan.ID, p.log
 	if p.plan.Refusal != nil {
 		return p.plan.Refusal
 	}
@@ -108,10 +108,10 @@ func (j *Journal) openForWriting(p examined) error {
 		p.plan.Last = Head{Hash: Origin(j.id)}
 	}
 	dir := j.opt.FS.PathJoin(j.opt.Dir, databaseName)
-	log := &databaseLog{log: j.opt.Logger, fatal: func(err error) {
+	j.dblog = &databaseLog{log: j.opt.Logger, fatal: func(err error) {
 		j.fail(fault.Wrap(fault.Fatal, err, "journal database "+dir))
 	}}
-	db, err := openDatabase(dir, databaseOptions(j.opt.FS, j.cache, log))
+	db, err := openDatabase(dir, databaseOptions(j.opt.FS, j.cache, j.dblog))
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,9 @@ type Stats struct {
 	DiskBytes     uint64 // size of all files of the database
 	LogBytes      uint64 // of these, log that a crash now would replay
 	Compacted     uint64 // bytes written by compactions
+	// Damaged counts reads, background work included, that met a damaged block
+	// on disk. Above zero, verify the journal.
+	Damaged uint64
 }
 
 // Stats returns current figures. Those of the database are zero once the
@@ -53,6 +56,7 @@ func (j *Journal) Stats() Stats {
 		Waits:         j.stats.waits.Load(),
 		CommitTime:    time.Duration(j.stats.commitTime.Load()),
 		SlowestCommit: time.Duration(j.stats.slowest.Load()),
+		Damaged:       j.dblog.damaged.Load(),
 	}
 	j.mu.Lock()
 	s.Head, s.PendingBytes = j.last, j.pending
