@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
@@ -46,6 +47,19 @@ func (c *console) close() {
 	close(c.lines)
 	c.mu.Unlock()
 	<-c.done
+}
+
+// started prints from where the node goes on.
+func (c *console) started(s node.Status, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.finalized = s.Finalized.Height
+	if s.Journal.Durable == 0 {
+		c.line("start new chain, ready in %s", took.Round(time.Millisecond))
+		return
+	}
+	c.line("start head %d %s finalized=%d journal %d, recovered in %s",
+		s.Head.Height, s.Head.Hash, s.Finalized.Height, s.Journal.Durable, took.Round(time.Millisecond))
 }
 
 // fact takes a fact of the node; it never blocks.

@@ -112,7 +112,7 @@ func journalCat(cc *cli.Context) (err error) {
 			continue
 		}
 		if err := p.print(event, hash); err != nil {
-			return err
+			return errors.Join(err, out.Flush())
 		}
 		if limit--; limit == 0 {
 			break

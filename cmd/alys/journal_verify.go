@@ -52,7 +52,7 @@ func journalVerify(cc *cli.Context) (err error) {
 	}
 	src, err := openSource(cc.Context, s.dataDir, s.log)
 	if err != nil {
-		return err
+		return verifyFailed(cc, verifyResult{}, err)
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
 	started := time.Now()
@@ -67,18 +67,24 @@ func journalVerify(cc *cli.Context) (err error) {
 		HeadSequence: report.Head.Sequence, HeadHash: report.Head.Hash.String(), Seconds: time.Since(started).Seconds(),
 	}
 	if err != nil {
-		r.Error = describe(err)
-		var damage *journal.CorruptError
-		if errors.As(err, &damage) {
-			r.ErrorSequence = damage.Sequence
-		}
-		if cc.Bool(jsonFlag.Name) {
-			return errors.Join(err, writeJSON(cc.App.Writer, r))
-		}
-		return err
+		return verifyFailed(cc, r, err)
 	}
 	return outcome(cc, r, func(w io.Writer) {
 		printf(w, "verify: %d events (%s), %d contents (%s), %d orphans: every hash is right, head %d %s, %.1fs\n",
 			r.Events, size(r.EventBytes), r.Contents, size(r.ContentBytes), r.Orphans, r.HeadSequence, r.HeadHash, r.Seconds)
 	})
+}
+
+// verifyFailed reports damage as JSON too, if that was asked for: a journal that
+// does not even open is a result of verifying it.
+func verifyFailed(cc *cli.Context, r verifyResult, err error) error {
+	if !cc.Bool(jsonFlag.Name) {
+		return err
+	}
+	r.Error = describe(err)
+	var damage *journal.CorruptError
+	if errors.As(err, &damage) {
+		r.ErrorSequence = damage.Sequence
+	}
+	return errors.Join(err, writeJSON(cc.App.Writer, r))
 }

@@ -65,7 +65,7 @@ func replayAction(cc *cli.Context) (err error) {
 	}
 	src, err := openSource(cc.Context, s.dataDir, s.log)
 	if err != nil {
-		return err
+		return replayFailed(cc, replayResult{}, err)
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
 	to, last := cc.Uint64("to"), src.journal.Durable().Sequence
@@ -112,15 +112,10 @@ func replayReport(src *source, machine *actors.Machine, report replay.Report) re
 }
 
 func printReplay(cc *cli.Context, r replayResult, err error) error {
-	r.Equal = err == nil
 	if err != nil {
-		r.Error = describe(err)
-		errors.As(err, &r.Divergence)
-		if cc.Bool(jsonFlag.Name) {
-			return errors.Join(err, writeJSON(cc.App.Writer, r))
-		}
-		return err
+		return replayFailed(cc, r, err)
 	}
+	r.Equal = true
 	return outcome(cc, r, func(w io.Writer) {
 		printf(w, "replay: %d turns equal, %d digests equal, head %d %s, chain head height %d %s, %.1fs, %.0f turns/s\n",
 			r.Turns, r.Digests, r.Sequence, r.Hash, r.Height, r.ChainHead, r.Seconds, r.TurnsSec)
@@ -128,4 +123,14 @@ func printReplay(cc *cli.Context, r replayResult, err error) error {
 			printf(w, "replay: %d of these turns failed, then as now\n", r.Failed)
 		}
 	})
+}
+
+// replayFailed reports why a replay was not equal as JSON too, if asked for.
+func replayFailed(cc *cli.Context, r replayResult, err error) error {
+	if !cc.Bool(jsonFlag.Name) {
+		return err
+	}
+	r.Error = describe(err)
+	errors.As(err, &r.Divergence)
+	return errors.Join(err, writeJSON(cc.App.Writer, r))
 }

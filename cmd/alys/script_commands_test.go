@@ -64,6 +64,14 @@ func sameCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// copytreeCommand copies a directory.
+func copytreeCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: copytree FROM TO")
+	}
+	ts.Check(os.CopyFS(ts.MkAbs(args[1]), os.DirFS(ts.MkAbs(args[0]))))
+}
+
 // lockCommand holds the journal of a data directory open until the script ends.
 func lockCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {

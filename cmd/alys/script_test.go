@@ -37,10 +37,14 @@ func runScripts(t *testing.T, dir string) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code":   codeCommand,
-			"damage": damageCommand,
-			"lock":   lockCommand,
-			"same":   sameCommand,
+			"await":     awaitCommand,
+			"code":      codeCommand,
+			"copytree":  copytreeCommand,
+			"damage":    damageCommand,
+			"glob":      globCommand,
+			"interrupt": interruptCommand,
+			"lock":      lockCommand,
+			"same":      sameCommand,
 		},
 	})
 }

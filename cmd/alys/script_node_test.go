@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// patience bounds every wait for a running node. Nothing is expected to take a
+// tenth of it.
+const patience = 2 * time.Minute
+
+// awaitCommand waits until the node on a data directory has a head of at least
+// that height, or of so many blocks more than at its start:
+//
+//	await $D 12
+//	await $D +4
+func awaitCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: await DIR HEIGHT|+BLOCKS")
+	}
+	n, err := strconv.ParseUint(strings.TrimPrefix(args[1], "+"), 10, 64)
+	ts.Check(err)
+	relative := strings.HasPrefix(args[1], "+")
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		s, err := liveStatus(ctx, ts.MkAbs(args[0]))
+		if err == nil && (relative && s.Chain.Produced >= n || !relative && s.Head.Height >= n) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			ts.Fatalf("no node with %s blocks on %s after %s: %+v, %v", args[1], args[0], patience, s, err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// stopLimit is how long a clean stop may take.
+const stopLimit = 2 * time.Second
+
+// interruptCommand sends SIGINT to the newest background process and waits for
+// its end:
+//
+//	interrupt
+func interruptCommand(ts *testscript.TestScript, neg bool, args []string) {
+	running := ts.BackgroundCmds()
+	if neg || len(args) != 0 || len(running) == 0 {
+		ts.Fatalf("usage: interrupt, with a process in the background")
+	}
+	process := running[len(running)-1].Process
+	started := time.Now()
+	ts.Check(process.Signal(os.Interrupt))
+	for process.Signal(syscall.Signal(0)) == nil {
+		if time.Since(started) > stopLimit {
+			ts.Fatalf("it runs still after %s", stopLimit)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	ts.Logf("stopped in %s", time.Since(started).Round(time.Millisecond))
+}
+
+// globCommand fails when no path matches, or with ! when one does.
+func globCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: glob PATTERN")
+	}
+	found, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if (len(found) == 0) != neg {
+		ts.Fatalf("%s matches %q", args[0], found)
+	}
+}
