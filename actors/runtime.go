@@ -152,7 +152,16 @@ func (r *Runtime) Run(ctx context.Context) error {
 	releaserDone := r.release.start(ctx)
 	stop := context.AfterFunc(ctx, r.inbox.close)
 	defer stop()
+	watched := make(chan struct{})
+	go func() { // the journal can fail while no message comes
+		select {
+		case <-r.journal.Failed():
+			r.inbox.close()
+		case <-watched:
+		}
+	}()
 	err := r.sequence()
+	close(watched)
 	r.inbox.close()
 	r.release.stop()
 	<-releaserDone
@@ -168,6 +177,9 @@ func (r *Runtime) sequence() error {
 	for {
 		var ok bool
 		if round, ok = r.inbox.take(round[:0]); !ok {
+			if err := r.journal.Err(); err != nil {
+				return fault.Wrap(fault.Fatal, err, "the journal takes no more events")
+			}
 			return r.finish()
 		}
 		for _, in := range round {
