@@ -3,6 +3,7 @@ package journal
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -53,6 +54,37 @@ func BenchmarkAppendDurable(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "turns/s")
 	s := j.Stats()
 	b.ReportMetric(float64(s.Events)/float64(s.Commits), "turns/group")
+	b.ReportMetric(float64(s.Compacted)/float64(s.Bytes), "rewritten/byte")
+}
+
+// BenchmarkAppendContent brings a new content object of 8 KiB with every tenth
+// event, as blocks do. Contents are keyed by hash, so compactions rewrite them.
+func BenchmarkAppendContent(b *testing.B) {
+	j := mustOpen(b, benchDir(b))
+	defer j.Close()
+	var e Event
+	r := rand.NewChaCha8([32]byte{1})
+	data := make([]byte, 8<<10)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		benchEvent(&e, uint64(i+1), r)
+		var contents []Content
+		e.Contents = nil
+		if i%10 == 0 {
+			_, _ = r.Read(data)
+			h := SumContent(data)
+			e.Contents, contents = []Hash{h}, []Content{{h, data}}
+		}
+		if _, err := j.Append(&e, contents); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := j.WaitDurable(b.Context(), uint64(b.N)); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "turns/s")
+	s := j.Stats()
 	b.ReportMetric(float64(s.Compacted)/float64(s.Bytes), "rewritten/byte")
 }
 
@@ -177,6 +209,41 @@ func BenchmarkOpen(b *testing.B) {
 		if err := mustOpen(b, o).Close(); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkOpenAfterCrash opens a journal whose log holds a full memtable.
+func BenchmarkOpenAfterCrash(b *testing.B) {
+	dir := b.TempDir()
+	j := mustOpen(b, Options{Dir: dir + "/journal"})
+	defer j.Close()
+	var e Event
+	r := rand.NewChaCha8([32]byte{1})
+	for s := uint64(1); j.Stats().LogBytes < memTableSize*9/10; s++ {
+		benchEvent(&e, s, r)
+		if _, err := j.Append(&e, nil); err != nil {
+			b.Fatal(err)
+		}
+		if s%500 == 0 {
+			if err := j.WaitDurable(b.Context(), s); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ResetTimer()
+	for i := range b.N {
+		b.StopTimer()
+		o := Options{Dir: fmt.Sprintf("%s/copy%d", dir, i)}
+		if err := j.Checkpoint(o.Dir); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		c := mustOpen(b, o)
+		b.StopTimer()
+		if err := c.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
 	}
 }
 

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -169,7 +170,8 @@ func (j *Journal) wakeWaiters() {
 // WaitDurable returns nil once the event of that sequence is on disk, which
 // includes that OnDurable has returned for it if the call had to wait. It
 // returns the fatal error if the event will never be, ErrClosed if the journal
-// was closed before, and the context's error when that ends first.
+// was closed before, and the context's error (grade Temporary) when that ends
+// first.
 func (j *Journal) WaitDurable(ctx context.Context, sequence uint64) error {
 	for {
 		if j.Durable().Sequence >= sequence {
@@ -196,7 +198,7 @@ func (j *Journal) WaitDurable(ctx context.Context, sequence uint64) error {
 		select {
 		case <-wait:
 		case <-ctx.Done():
-			return ctx.Err()
+			return fault.Wrap(fault.Temporary, ctx.Err(), fmt.Sprintf("journal: wait for event %d", sequence))
 		}
 	}
 }

@@ -111,7 +111,7 @@ func (v *verifier) tell() error {
 	if v.j.ended.Load() {
 		return ErrClosed
 	}
-	return v.ctx.Err()
+	return fault.Wrap(fault.Temporary, v.ctx.Err(), fmt.Sprintf("journal: verified up to event %d", v.report.Head.Sequence))
 }
 
 // readRecord reads the head file. A slot may be damaged for the moment in
