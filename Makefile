@@ -3,8 +3,7 @@
 GO        ?= go
 BIN       := bin/alys
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-COMMIT    := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
-LDFLAGS   := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+LDFLAGS   := -X main.version=$(VERSION)
 FUZZTIME  ?= 10s
 DATA      ?= alys-data
 
@@ -19,7 +18,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build bin/alys
@@ -39,7 +38,7 @@ test-race: ## The packages that run goroutines, under the race detector
 
 .PHONY: test-e2e
 test-e2e: ## End to end: the real program as a process, kill -9, legacy chains
-	$(GO) test -tags e2e -count=1 -timeout 30m -v -run 'TestE2E|TestScript' ./cmd/alys/...
+	$(GO) test -tags e2e -count=1 -timeout 30m -v -run 'TestEndToEnd|TestScripts' ./cmd/alys/...
 	ALYS_TEST_KILL_BLOCKS=10000 $(GO) test -count=1 -timeout 15m -v -run 'TestKill$$' ./internal/node
 
 .PHONY: vectors
@@ -56,11 +55,12 @@ bench-go: ## All Go benchmarks, with allocations
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (10s)
-	@set -e; for pkg in $$($(GO) list ./...); do \
-	  for target in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz' || true); do \
-	    echo "fuzz $$pkg $$target"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 50x $$pkg; \
-	  done; \
+	@set -e; listed=$$($(GO) test -list '^Fuzz' ./...); \
+	targets=$$(echo "$$listed" | awk '/^Fuzz/ {t[n++] = $$1} /^ok/ {for (i = 0; i < n; i++) print $$2, t[i]; n = 0}'); \
+	test -n "$$targets" || { echo "fuzz: no targets found"; exit 1; }; \
+	echo "$$targets" | while read -r pkg target; do \
+	  echo "fuzz $$pkg $$target"; \
+	  $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 50x $$pkg </dev/null; \
 	done
 
 .PHONY: lint
