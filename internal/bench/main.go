@@ -1,0 +1,69 @@
+// Command bench prints the figures of docs/performance.md: durable turns, their
+// latency, replay, block import, memory, each beside its reference (raw Pebble,
+// the execution layer alone) measured in the same run.
+//
+//	go run ./internal/bench [-seconds 5] [-skip-node] [-alys bin/alys]
+//
+// It writes to a temporary directory on the file system of -dir and uses
+// loopback only. Nothing passes or fails here: the figures are for reading.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"time"
+)
+
+type bench struct {
+	dir     string
+	alys    string
+	data    string
+	seconds int
+	log     *slog.Logger
+}
+
+func main() {
+	b := &bench{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))}
+	parent := flag.String("dir", "", "where to write; the system's temporary directory when empty")
+	flag.IntVar(&b.seconds, "seconds", 5, "how long each measurement of turns runs")
+	flag.StringVar(&b.alys, "alys", "bin/alys", "program whose development node's memory is measured; empty to leave it out")
+	flag.StringVar(&b.data, "testdata", "testdata/legacy/chains", "legacy chains to import")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	dir, err := os.MkdirTemp(*parent, "alys-bench-")
+	if err == nil {
+		b.dir = dir
+		defer os.RemoveAll(dir)
+		fmt.Printf("%s, %d processors, %s\n", runtime.Version(), runtime.NumCPU(), time.Now().UTC().Format(time.DateOnly))
+		err = b.run(ctx)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.RemoveAll(dir)
+		os.Exit(1)
+	}
+}
+
+func (b *bench) run(ctx context.Context) error {
+	for _, part := range []func(context.Context) error{
+		b.fsync, b.rawPebble, b.turns, b.signatures, b.imports, b.nodeMemory,
+	} {
+		if err := part(ctx); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func row(what, format string, args ...any) {
+	fmt.Printf("%-46s %s\n", what, fmt.Sprintf(format, args...))
+}
