@@ -1,0 +1,203 @@
+package config
+
+import (
+	"math"
+	"strings"
+	"time"
+)
+
+// Group names the settings that belong together; a command takes the flags of
+// the groups it needs.
+type Group string
+
+// The groups, in the order of the sample file.
+const (
+	Data      Group = "data"      // where the node keeps what it knows
+	Chain     Group = "chain"     // which chain, and as whom
+	Engine    Group = "engine"    // the embedded execution layer
+	Journal   Group = "journal"   // memory of the journal
+	Snapshot  Group = "snapshot"  // when snapshots are taken
+	Mining    Group = "mining"    // merge-mining and block production
+	Telemetry Group = "telemetry" // metrics
+	Log       Group = "log"       // the log on stderr
+)
+
+// Setting is one row of the list of settings.
+type Setting struct {
+	Key     string // TOML key: lower case, words joined by '-', tables by '.'
+	Group   Group
+	Kind    string // name of the value type, also the placeholder in --help
+	Default string // text of the default; empty for none
+	Example string // a value for the sample file when the default is empty
+	Help    string // one line
+	Allowed string // what Load accepts, as its errors say it; empty for any
+	Secret  bool   // never shown, has no flag
+
+	// field returns a pointer to the setting's place in c.
+	field func(c *Config) any
+	// check refuses a value that parses but is not allowed.
+	check func(c *Config) bool
+}
+
+// Env returns the name of the setting's environment variable.
+func (s *Setting) Env() string {
+	return envPrefix + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(s.Key))
+}
+
+// Flag returns the name of the setting's flag without dashes, or "" for a
+// secret.
+func (s *Setting) Flag() string {
+	if s.Secret {
+		return ""
+	}
+	return s.Key
+}
+
+// Settings returns the list of settings in the order of the sample file. The
+// caller may change the slice.
+func Settings() []Setting { return append([]Setting(nil), settings...) }
+
+const (
+	kindPath     = "PATH"
+	kindAddr     = "HOST:PORT"
+	kindBool     = "BOOL"
+	kindInteger  = "N"
+	kindSize     = "SIZE"
+	kindDuration = "DURATION"
+	kindAccount  = "ADDRESS"
+	kindHex      = "HEX"
+	kindLevel    = "LEVEL"
+	kindFormat   = "FORMAT"
+)
+
+var settings = []Setting{
+	{
+		Key: "data-dir", Group: Data, Kind: kindPath, Default: "alys-data",
+		Help:    "directory of the journal, the execution layer's database and snapshots",
+		Allowed: "a path", check: func(c *Config) bool { return c.DataDir != "" },
+		field: func(c *Config) any { return &c.DataDir },
+	},
+	{
+		Key: "chain-spec", Group: Chain, Kind: kindPath, Example: "chain.json",
+		Help:  "chain specification (JSON); a data directory that was used before knows its own",
+		field: func(c *Config) any { return &c.ChainSpec },
+	},
+	{
+		Key: "genesis", Group: Chain, Kind: kindPath, Example: "genesis.json",
+		Help:  "genesis of the execution layer (JSON as geth reads it)",
+		field: func(c *Config) any { return &c.Genesis },
+	},
+	{
+		Key: "dev", Group: Chain, Kind: kindBool, Default: "false",
+		Help:  "run the development chain: one authority with a public key pair, blocks every second, a merge-miner",
+		field: func(c *Config) any { return &c.Dev },
+	},
+	{
+		Key: "authority-key", Group: Chain, Kind: kindHex, Secret: true,
+		Help:    "BLS secret key of this federation member; prefer authority-key-file",
+		Allowed: "32 bytes as 64 hex digits, above zero and below the group order",
+		field:   func(c *Config) any { return &c.AuthorityKey }, check: func(c *Config) bool { return validKey(c.AuthorityKey) },
+	},
+	{
+		Key: "authority-key-file", Group: Chain, Kind: kindPath, Example: "authority.key",
+		Help:  "file with the BLS secret key of this federation member, as 64 hex digits",
+		field: func(c *Config) any { return &c.AuthorityKeyFile },
+	},
+	{
+		Key: "not-validator", Group: Chain, Kind: kindBool, Default: "false",
+		Help:  "produce no blocks even when the chain specification says this node is a validator",
+		field: func(c *Config) any { return &c.NotValidator },
+	},
+	{
+		Key: "engine.cache", Group: Engine, Kind: kindSize, Default: "64MiB",
+		Help: "memory for the execution layer's database and tries", Allowed: "32MiB to 64GiB, whole MiB",
+		field: func(c *Config) any { return &c.Engine.Cache },
+		check: func(c *Config) bool { return c.Engine.Cache.within(32*MiB, 64*GiB) },
+	},
+	{
+		Key: "engine.http-addr", Group: Engine, Kind: kindAddr, Example: "127.0.0.1:8545",
+		Help:    "loopback address of the execution layer's JSON-RPC; empty for none",
+		Allowed: "empty, or a loopback host and a port, such as 127.0.0.1:8545",
+		field:   func(c *Config) any { return &c.Engine.HTTPAddr },
+		check:   func(c *Config) bool { return c.Engine.HTTPAddr == "" || loopback(c.Engine.HTTPAddr) },
+	},
+	{
+		Key: "journal.cache", Group: Journal, Kind: kindSize, Default: "16MiB",
+		Help: "memory for blocks of the journal read back", Allowed: "1MiB to 64GiB, whole MiB",
+		field: func(c *Config) any { return &c.Journal.Cache },
+		check: func(c *Config) bool { return c.Journal.Cache.within(MiB, 64*GiB) },
+	},
+	{
+		Key: "journal.max-pending", Group: Journal, Kind: kindSize, Default: "8MiB",
+		Help:    "events and contents not yet on disk before the node waits for the disk",
+		Allowed: "1MiB to 1GiB, whole MiB",
+		field:   func(c *Config) any { return &c.Journal.MaxPending },
+		check:   func(c *Config) bool { return c.Journal.MaxPending.within(MiB, GiB) },
+	},
+	{
+		Key: "snapshot.every-turns", Group: Snapshot, Kind: kindInteger, Default: "2000",
+		Help: "turns between snapshots", Allowed: "1 or more",
+		field: func(c *Config) any { return &c.Snapshot.EveryTurns },
+		check: func(c *Config) bool { return c.Snapshot.EveryTurns >= 1 && c.Snapshot.EveryTurns <= math.MaxInt64 },
+	},
+	{
+		Key: "snapshot.every", Group: Snapshot, Kind: kindDuration, Default: "1m0s",
+		Help: "time between snapshots of a node that has anything new", Allowed: "1s to 24h",
+		field: func(c *Config) any { return &c.Snapshot.Every },
+		check: func(c *Config) bool { return c.Snapshot.Every >= time.Second && c.Snapshot.Every <= 24*time.Hour },
+	},
+	{
+		Key: "snapshot.keep", Group: Snapshot, Kind: kindInteger, Default: "5",
+		Help: "snapshots kept", Allowed: "1 to 1000",
+		field: func(c *Config) any { return &c.Snapshot.Keep },
+		check: func(c *Config) bool { return c.Snapshot.Keep >= 1 && c.Snapshot.Keep <= 1000 },
+	},
+	{
+		Key: "miner.dev", Group: Mining, Kind: kindBool, Default: "false",
+		Help:  "run a merge-miner in this process (only chains of trivial difficulty); --dev always does",
+		field: func(c *Config) any { return &c.Miner.Dev },
+	},
+	{
+		Key: "miner.dev-interval", Group: Mining, Kind: kindDuration, Default: "3s",
+		Help: "time between attempts of that merge-miner", Allowed: "10ms to 1h",
+		field: func(c *Config) any { return &c.Miner.DevInterval },
+		check: func(c *Config) bool {
+			return c.Miner.DevInterval >= 10*time.Millisecond && c.Miner.DevInterval <= time.Hour
+		},
+	},
+	{
+		Key: "miner.fee-recipient", Group: Mining, Kind: kindAccount, Default: "0x0000000000000000000000000000000000000000",
+		Help:  "account that gets the fees of merge-mined ranges",
+		field: func(c *Config) any { return &c.Miner.FeeRecipient },
+	},
+	{
+		Key: "production.build-wait", Group: Mining, Kind: kindDuration, Default: "200ms",
+		Help:    "time the execution layer gets to fill a block before it is fetched",
+		Allowed: "1ms to 10s, whole milliseconds",
+		field:   func(c *Config) any { return &c.Production.BuildWait },
+		check: func(c *Config) bool {
+			w := c.Production.BuildWait
+			return w >= time.Millisecond && w <= 10*time.Second && w%time.Millisecond == 0
+		},
+	},
+	{
+		Key: "metrics.addr", Group: Telemetry, Kind: kindAddr, Example: "127.0.0.1:9600",
+		Help:    "address that serves Prometheus metrics at /metrics; empty for none",
+		Allowed: "empty, or host and port, such as 127.0.0.1:9600",
+		field:   func(c *Config) any { return &c.Metrics.Addr },
+		check:   func(c *Config) bool { return c.Metrics.Addr == "" || hostPort(c.Metrics.Addr) },
+	},
+	{
+		Key: "log.level", Group: Log, Kind: kindLevel, Default: "info",
+		Help: "lowest level logged", Allowed: "debug, info, warn or error",
+		field: func(c *Config) any { return &c.Log.Level },
+	},
+	{
+		Key: "log.format", Group: Log, Kind: kindFormat, Default: "auto",
+		Help: "auto is text on a terminal and json elsewhere", Allowed: "text, json or auto",
+		field: func(c *Config) any { return &c.Log.Format },
+		check: func(c *Config) bool {
+			return c.Log.Format == FormatText || c.Log.Format == FormatJSON || c.Log.Format == FormatAuto
+		},
+	},
+}
