@@ -22,7 +22,7 @@ help: ## List the targets
 
 .PHONY: build
 build: ## Build bin/alys
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/alys
+	$(GO) build -trimpath -buildvcs=auto -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/alys
 
 .PHONY: run
 run: build ## Build and start a development node (blocks, merge-mining, finality) on embedded defaults
