@@ -33,6 +33,7 @@
 //
 // Third-party packages are not analysed. Deterministic packages import only
 // listed ones, and functions of those that read the clock, randomness or the
-// environment are listed as forbidden by name. Types come from the compiler's
+// environment are listed as forbidden by name. A package variable changed
+// through a copied pointer is not seen. Types come from the compiler's
 // export data, so the first run after a change of dependencies compiles them.
 package archtest
