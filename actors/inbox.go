@@ -167,6 +167,3 @@ func (b *inbox) depth() (waiting int, dropped uint64) {
 	}
 	return waiting, b.dropped
 }
-
-// nudge wakes the sequencer without a message, so that it looks at its requests.
-func (b *inbox) nudge() { b.putResult(Input{}) }

@@ -3,7 +3,6 @@ package actors
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 
 	"github.com/AnduroProject/alys-go/actors/core"
@@ -52,15 +51,10 @@ type Runtime struct {
 	snaps   *snapshooter
 	log     *slog.Logger
 
-	// machine belongs to the sequencer goroutine after Start; look borrows it.
-	machine *Machine
-	looks   chan func(*Machine)
+	machine *Machine // of the sequencer goroutine once Run began
 
 	refused atomic.Uint64 // results and messages that were no turn
 	failed  atomic.Uint64 // turns that ended by a panic
-	stopMu  sync.Mutex
-	stopped chan struct{}
-	stopErr error
 }
 
 // NewRuntime returns a runtime that does nothing yet.
@@ -76,9 +70,7 @@ func NewRuntime(o Options) *Runtime {
 	}
 	r := &Runtime{
 		opt: o, journal: o.Journal, machine: o.Machine, log: o.Logger,
-		inbox:   newInbox(o.InboxCapacity),
-		looks:   make(chan func(*Machine), 16),
-		stopped: make(chan struct{}),
+		inbox: newInbox(o.InboxCapacity),
 	}
 	r.release = newReleaser(r)
 	r.snaps = newSnapshooter(r, o.Snapshots, o.SnapshotTurns)
@@ -92,28 +84,6 @@ func (r *Runtime) Submit(ctx context.Context, to core.ID, m core.Message, p Prio
 		return fault.New(fault.Invalid, "actor %q takes no %q", to, m.Type())
 	}
 	return r.inbox.put(ctx, Input{Actor: to, Message: m}, p, o)
-}
-
-// Look runs f on the sequencer between two turns, for reading states. It must
-// be quick and must not keep what it sees, except clones.
-func (r *Runtime) Look(ctx context.Context, f func(*Machine)) error {
-	done := make(chan struct{})
-	select {
-	case r.looks <- func(m *Machine) { f(m); close(done) }:
-		r.inbox.nudge()
-	case <-r.stopped:
-		return ErrStopped
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case <-done:
-		return nil
-	case <-r.stopped:
-		return ErrStopped
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // Durable is to be given to the journal as OnDurable: it releases what waits
@@ -165,10 +135,6 @@ func (r *Runtime) Run(ctx context.Context) error {
 	r.inbox.close()
 	r.release.stop()
 	<-releaserDone
-	r.stopMu.Lock()
-	r.stopErr = err
-	r.stopMu.Unlock()
-	close(r.stopped)
 	return err
 }
 
@@ -183,10 +149,6 @@ func (r *Runtime) sequence() error {
 			return r.finish()
 		}
 		for _, in := range round {
-			if in.Message == nil {
-				r.look()
-				continue
-			}
 			if err := r.step(in); err != nil {
 				return err
 			}
@@ -196,17 +158,6 @@ func (r *Runtime) sequence() error {
 		}
 		if err := r.snaps.due(); err != nil {
 			return err
-		}
-	}
-}
-
-func (r *Runtime) look() {
-	for {
-		select {
-		case f := <-r.looks:
-			f(r.machine)
-		default:
-			return
 		}
 	}
 }

@@ -135,15 +135,11 @@ func (r *rig) work(t failer, amounts []uint64, between func(i int)) {
 	}
 	// Every message was handled once the counters stand still.
 	for {
-		var inBox, sequence uint64
-		if err := r.runtime.Look(ctx, func(m *actors.Machine) { sequence = m.Sequence() }); err != nil {
+		before := r.runtime.Counts()
+		if err := r.journal.WaitDurable(ctx, before.Sequence); err != nil {
 			t.Fatal(err)
 		}
-		inBox = uint64(r.runtime.Counts().Waiting)
-		if err := r.journal.WaitDurable(ctx, sequence); err != nil {
-			t.Fatal(err)
-		}
-		if inBox == 0 && r.answered(sequence) {
+		if after := r.runtime.Counts(); after.Waiting == 0 && after.Sequence == before.Sequence {
 			break
 		}
 	}
@@ -152,9 +148,6 @@ func (r *rig) work(t failer, amounts []uint64, between func(i int)) {
 		t.Fatal(err)
 	}
 }
-
-// answered reports whether no turn was made since sequence.
-func (r *rig) answered(sequence uint64) bool { return r.runtime.Counts().Sequence == sequence }
 
 func (r *rig) close(t failer) {
 	if err := r.journal.Close(); err != nil {
