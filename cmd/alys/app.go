@@ -21,7 +21,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Action:          group,
 		Commands: []*cli.Command{
 			nodeCommand(), replayCommand(), statusCommand(), journalCommand(),
-			versionCommand(),
+			migrateCommand(), configCommand(), versionCommand(),
 		},
 		OnUsageError:          usageError,
 		ExitErrHandler:        func(*cli.Context, error) {}, // run decides the code

@@ -17,10 +17,12 @@ func flagText(f cli.Flag) string {
 	if i := strings.IndexByte(meaning, '`'); i >= 0 {
 		if j := strings.IndexByte(meaning[i+1:], '`'); j >= 0 {
 			placeholder = meaning[i+1 : i+1+j]
-			meaning = meaning[:i] + placeholder + meaning[i+j+2:]
+			meaning = strings.TrimPrefix(meaning[:i]+placeholder+meaning[i+j+2:], placeholder+": ")
 		}
 	}
-	if placeholder == "" && d.TakesValue() {
+	if p, ok := f.(interface{ Placeholder() string }); ok {
+		placeholder = p.Placeholder()
+	} else if placeholder == "" && d.TakesValue() {
 		placeholder = "VALUE"
 	}
 	names := make([]string, 0, 2)

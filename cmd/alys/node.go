@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/urfave/cli/v2"
 
+	"github.com/AnduroProject/alys-go/internal/config"
 	"github.com/AnduroProject/alys-go/internal/edge/engine"
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
@@ -20,18 +22,62 @@ import (
 func nodeCommand() *cli.Command {
 	return &cli.Command{
 		Name: "node", Usage: "run the node",
-		Flags: append(readFlags(), &cli.BoolFlag{Name: "dev"}),
+		Description: `Prints one line a block to stdout and logs to stderr. The first Ctrl-C or SIGTERM
+finishes the turn, takes a snapshot and stops; the second stops at once, which
+loses nothing that is durable.
+
+A data directory that was used before knows its chain; a new one needs
+--chain-spec and --genesis, or --dev.
+
+Examples:
+  alys node --dev
+  alys node --chain-spec chain.json --genesis genesis.json --data-dir /var/lib/alys
+  ALYS_AUTHORITY_KEY_FILE=authority.key alys node --config alys.toml`,
+		Flags: config.Flags(),
 		Action: func(cc *cli.Context) error {
-			s, err := readSettings(cc)
+			s, err := nodeSettings(cc)
 			if err != nil {
 				return err
 			}
-			o := node.Options{DataDir: s.dataDir, Version: version, Logger: s.log}
-			if err := developmentChain(&o); err != nil {
+			o, err := nodeOptions(s)
+			if err != nil {
 				return err
 			}
-			return runNode(cc.Context, cc.App.Writer, o, "")
+			return runNode(cc.Context, cc.App.Writer, o, s.Metrics.Addr)
 		},
+	}
+}
+
+// nodeOptions turns settings into options, and reads the files they name.
+func nodeOptions(s *settings) (o node.Options, err error) {
+	o = resourceOptions(s)
+	o.NotValidator = s.NotValidator
+	o.BuildWait = s.Production.BuildWait
+	o.EngineHTTPAddr = s.Engine.HTTPAddr
+	o.DevMiner, o.DevMinerInterval, o.FeeRecipient = s.Miner.Dev, s.Miner.DevInterval, s.Miner.FeeRecipient
+	if s.Dev {
+		return o, developmentChain(&o)
+	}
+	if s.ChainSpec != "" {
+		if o.ChainSpec, err = os.ReadFile(s.ChainSpec); err != nil {
+			return o, fault.Wrap(fault.Invalid, err, "chain-spec")
+		}
+	}
+	if s.Genesis != "" {
+		if o.GenesisJSON, err = os.ReadFile(s.Genesis); err != nil {
+			return o, fault.Wrap(fault.Invalid, err, "genesis")
+		}
+	}
+	o.AuthorityKey, err = s.Authority()
+	return o, err
+}
+
+// resourceOptions are the options that do not depend on the chain.
+func resourceOptions(s *settings) node.Options {
+	return node.Options{
+		DataDir: s.dataDir, Version: version, Logger: s.log,
+		EngineCacheMB: s.Engine.Cache.MiB(), JournalCacheMB: s.Journal.Cache.MiB(), MaxPendingBytes: int(s.Journal.MaxPending),
+		SnapshotTurns: s.Snapshot.EveryTurns, SnapshotKeep: s.Snapshot.Keep,
 	}
 }
 

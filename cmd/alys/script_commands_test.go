@@ -64,6 +64,23 @@ func sameCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// replaceCommand replaces what a pattern matches in a file, once at least:
+//
+//	replace FILE PATTERN TEXT
+func replaceCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: replace FILE PATTERN TEXT")
+	}
+	pattern, err := regexp.Compile(args[1])
+	ts.Check(err)
+	before := ts.ReadFile(args[0])
+	after := pattern.ReplaceAllString(before, args[2])
+	if before == after {
+		ts.Fatalf("%s: nothing matches %s", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(after), 0o600))
+}
+
 // copytreeCommand copies a directory.
 func copytreeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
@@ -72,14 +89,31 @@ func copytreeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.CopyFS(ts.MkAbs(args[1]), os.DirFS(ts.MkAbs(args[0]))))
 }
 
-// lockCommand holds the journal of a data directory open until the script ends.
+// lockCommand holds the journal of a data directory open until unlock, or until
+// the script ends.
 func lockCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: lock DIR")
 	}
-	j := openJournal(ts, args[0], false)
-	ts.Defer(func() { ts.Check(j.Close()) })
+	held := held(ts)
+	*held = append(*held, openJournal(ts, args[0], false))
+	ts.Defer(func() { unlockCommand(ts, false, nil) })
 }
+
+// unlockCommand closes what lock opened.
+func unlockCommand(ts *testscript.TestScript, _ bool, _ []string) {
+	held := held(ts)
+	for _, j := range *held {
+		ts.Check(j.Close())
+	}
+	*held = nil
+}
+
+func held(ts *testscript.TestScript) *[]*journal.Journal {
+	return ts.Value(heldKey{}).(*[]*journal.Journal)
+}
+
+type heldKey struct{}
 
 func openJournal(ts *testscript.TestScript, dataDir string, readOnly bool) *journal.Journal {
 	j, err := journal.Open(journal.Options{

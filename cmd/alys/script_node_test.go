@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -41,6 +42,25 @@ func awaitCommand(ts *testscript.TestScript, neg bool, args []string) {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// killedCommand runs a program and kills it after a time, if it runs still:
+//
+//	killed 200ms alys migrate import ...
+func killedCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: killed DURATION command [args...]")
+	}
+	after, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	path, err := exec.LookPath(args[1])
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), after)
+	defer cancel()
+	program := exec.CommandContext(ctx, path, args[2:]...) // ends it with SIGKILL
+	program.Dir = ts.MkAbs(".")
+	output, err := program.CombinedOutput()
+	ts.Logf("%v\n%s", err, output)
 }
 
 // stopLimit is how long a clean stop may take.

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/AnduroProject/alys-go/journal"
 )
 
 func TestMain(m *testing.M) {
@@ -27,6 +29,7 @@ func runScripts(t *testing.T, dir string) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("CHAINS", chains)
+			env.Values[heldKey{}] = new([]*journal.Journal)
 			// Sockets need short paths, and settings of the machine must not count.
 			short, err := os.MkdirTemp("", "alys")
 			if err != nil {
@@ -43,7 +46,10 @@ func runScripts(t *testing.T, dir string) {
 			"damage":    damageCommand,
 			"glob":      globCommand,
 			"interrupt": interruptCommand,
+			"unlock":    unlockCommand,
+			"killed":    killedCommand,
 			"lock":      lockCommand,
+			"replace":   replaceCommand,
 			"same":      sameCommand,
 		},
 	})

@@ -2,26 +2,64 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
+	"os"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/AnduroProject/alys-go/internal/config"
 )
 
-// settings is what a command that reads a data directory needs.
+// settings is what a command works with: the configuration and the log.
 type settings struct {
+	*config.Config
 	dataDir string
 	log     *slog.Logger
 }
 
-func readFlags() []cli.Flag {
-	return []cli.Flag{&cli.StringFlag{Name: "data-dir", Value: "alys-data", EnvVars: []string{"ALYS_DATA_DIR"}}}
+// readFlags are the flags of a command that only reads a data directory.
+func readFlags() []cli.Flag { return config.Flags(config.Data, config.Log) }
+
+// nodeSettings loads the configuration of a command that runs a node.
+func nodeSettings(cc *cli.Context) (*settings, error) {
+	c, err := config.FromContext(cc, os.Environ())
+	if err != nil {
+		return nil, err
+	}
+	return &settings{Config: c, dataDir: c.DataDir, log: newLog(cc.App.ErrWriter, c.Log.Level, c.Log.Format)}, nil
 }
 
+// readSettings loads the configuration of a command that prints a result: its
+// log shows warnings unless a level was asked for.
 func readSettings(cc *cli.Context) (*settings, error) {
-	return &settings{
-		dataDir: cc.String("data-dir"),
-		log:     slog.New(slog.NewTextHandler(cc.App.ErrWriter, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	}, nil
+	s, err := nodeSettings(cc)
+	if err == nil && s.Origin("log.level").Layer == "default" {
+		s.log = newLog(cc.App.ErrWriter, slog.LevelWarn, s.Log.Format)
+	}
+	return s, err
+}
+
+func newLog(w io.Writer, level slog.Level, format string) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindDuration { // JSON would show nanoseconds
+			a.Value = slog.StringValue(a.Value.Duration().String())
+		}
+		return a
+	}}
+	if format == config.FormatJSON || format == config.FormatAuto && !terminal(w) {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 type bar struct{}
