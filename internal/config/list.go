@@ -141,8 +141,8 @@ var settings = []Setting{
 		check: func(c *Config) bool { return c.Snapshot.EveryTurns >= 1 && c.Snapshot.EveryTurns <= math.MaxInt64 },
 	},
 	{
-		Key: "snapshot.every", Group: Snapshot, Kind: kindDuration, Default: "1m0s",
-		Help: "time between snapshots of a node that has anything new", Allowed: "1s to 24h",
+		Key: "snapshot.every", Group: Snapshot, Kind: kindDuration, Default: "5m0s",
+		Help: "time after which a snapshot is due even with fewer turns", Allowed: "1s to 24h",
 		field: func(c *Config) any { return &c.Snapshot.Every },
 		check: func(c *Config) bool { return c.Snapshot.Every >= time.Second && c.Snapshot.Every <= 24*time.Hour },
 	},
