@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -16,7 +17,8 @@ import (
 type Options struct {
 	// Writer is where a terminal would be, usually os.Stderr; nil for none.
 	Writer io.Writer
-	// Logger takes the lines when Writer is no terminal; nil for none.
+	// Logger takes the lines when Writer is no terminal or one without a size;
+	// nil for none. Lines have level info.
 	Logger *slog.Logger
 	// Unit names what is counted; empty means "done".
 	Unit string
@@ -42,6 +44,7 @@ type Job struct {
 	meter   *meter
 	stopped bool
 
+	blind     atomic.Bool   // the terminal has no size, so no bar can be seen
 	container *mpb.Progress // nil without a terminal
 	bar       *mpb.Bar
 	quit      chan struct{}
@@ -141,7 +144,7 @@ func (j *Job) run() {
 			j.meter.tick(j.opt.Now())
 			j.mu.Unlock()
 		case <-lines.C:
-			if j.container == nil && j.opt.Logger != nil {
+			if (j.container == nil || j.blind.Load()) && j.opt.Logger != nil {
 				j.log(j.state())
 			}
 		}
@@ -171,7 +174,10 @@ func (j *Job) draw() {
 		stat.Current, stat.Total = int64(s.percent*10), 1000
 		return shape.Fill(w, stat)
 	})
-	text := decor.Any(func(decor.Statistics) string { return j.state().line(j.name, j.opt.Unit) })
+	text := decor.Any(func(stat decor.Statistics) string {
+		j.blind.Store(stat.AvailableWidth <= 0) // pseudo-terminals of build services
+		return j.state().line(j.name, j.opt.Unit)
+	})
 	container := mpb.New(j.opt.screen...)
 	bar, err := container.Add(0, filler, mpb.BarWidth(22), mpb.AppendDecorators(text))
 	if err != nil {

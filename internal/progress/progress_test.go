@@ -94,6 +94,29 @@ func TestBar(t *testing.T) {
 	})
 }
 
+// sizeless is a terminal that does not know its size.
+type sizeless struct{ safeBuffer }
+
+func (*sizeless) ReadFrom(r io.Reader) (int64, error) { return io.Copy(io.Discard, r) }
+func (*sizeless) IsTerminal() bool                    { return true }
+func (*sizeless) GetTermSize() (w, h int, err error)  { return 0, 0, nil }
+func (*sizeless) Flush(int) error                     { return nil }
+
+func TestTerminalWithoutSize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out safeBuffer
+		j := Start("x", Options{
+			Writer: io.Discard, Logger: textLogger(&out),
+			screen: []mpb.ContainerOption{mpb.WithConsoleWriter(&sizeless{})},
+		})
+		time.Sleep(9 * time.Second)
+		j.Stop()
+		if got, want := out.String(), "level=INFO msg=x done=0 rate=0 window_seconds=8\n"; got != want {
+			t.Errorf("log %q, want %q", got, want)
+		}
+	})
+}
+
 type safeBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
