@@ -32,7 +32,7 @@ type typedPackage struct {
 type listed struct {
 	ImportPath, Dir, Name, Export string
 	GoFiles, CgoFiles             []string
-	DepOnly                       bool
+	IgnoredGoFiles                []string
 }
 
 // listing is one answer of the go command: the deterministic packages, and
@@ -46,7 +46,7 @@ type listing struct {
 var refusedImports = []string{"sync", "time"}
 
 var listDeterministic = sync.OnceValues(func() (listing, error) {
-	args := []string{"list", "-e", "-export", "-deps", "-json=ImportPath,Dir,Name,Export,GoFiles,CgoFiles,DepOnly"}
+	args := []string{"list", "-e", "-export", "-deps", "-json=ImportPath,Dir,Name,Export,GoFiles,CgoFiles,IgnoredGoFiles"}
 	for _, root := range []string{"internal/protocol", runtimeDir} {
 		if _, err := os.Stat(filepath.Join(moduleRoot(), root)); err == nil {
 			args = append(args, "./"+root+"/...")
@@ -134,6 +134,11 @@ func deterministicPackages(t *testing.T) []*typedPackage {
 		dir := own(l.ImportPath)
 		if len(l.CgoFiles) > 0 {
 			t.Errorf("%s: C code in a deterministic package: %v", dir, l.CgoFiles)
+		}
+		for _, name := range l.IgnoredGoFiles {
+			if !strings.HasSuffix(name, "_test.go") {
+				t.Errorf("%s/%s: left out by a build constraint: a deterministic package is the same on every machine", dir, name)
+			}
 		}
 		var files []*source
 		for _, name := range l.GoFiles {
