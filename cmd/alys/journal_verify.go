@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/AnduroProject/alys-go/internal/progress"
 	"github.com/AnduroProject/alys-go/journal"
 )
 
@@ -56,9 +57,9 @@ func journalVerify(cc *cli.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
 	started := time.Now()
-	bar := s.progress("verify")
+	bar := startJob(cc, s, "verify", "events", 0)
 	report, err := src.journal.Verify(cc.Context, cc.Uint64("from"), cc.Uint64("to"), func(done, total uint64, bytes int64) {
-		bar.set(done, total, bytes, 0)
+		bar.set(progress.Update{Done: done, Total: total, Bytes: bytes})
 	})
 	bar.stop()
 	r := verifyResult{

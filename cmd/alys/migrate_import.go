@@ -11,6 +11,7 @@ import (
 
 	"github.com/AnduroProject/alys-go/internal/config"
 	"github.com/AnduroProject/alys-go/internal/node"
+	"github.com/AnduroProject/alys-go/internal/progress"
 	"github.com/AnduroProject/alys-go/migration"
 )
 
@@ -80,9 +81,11 @@ func migrateImport(cc *cli.Context) (err error) {
 	if head.Number > 0 {
 		above.FromRoot = head.Root
 	}
-	bar := s.progress("import")
+	bar := startJob(cc, s, "import", "blocks", head.Number)
 	defer bar.stop()
-	above.Progress = func(p migration.Progress) { bar.set(p.Done, p.Total, int64(p.Bytes), p.Done) }
+	above.Progress = func(p migration.Progress) {
+		bar.set(progress.Update{Done: p.Done, Total: p.Total, Bytes: int64(p.Bytes), Height: p.Done})
+	}
 	im, err := migration.New(old.store, old.chain, old.payload, above)
 	if err != nil {
 		return err

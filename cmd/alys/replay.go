@@ -11,6 +11,7 @@ import (
 	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/internal/memo"
 	"github.com/AnduroProject/alys-go/internal/node"
+	"github.com/AnduroProject/alys-go/internal/progress"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/replay"
 )
@@ -87,11 +88,12 @@ func replayAction(cc *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	bar := s.progress("replay")
+	bar := startJob(cc, s, "replay", "seq", machine.Sequence())
 	report, err := replay.Run(cc.Context, src.journal, machine, replay.Options{
 		To: to, After: after, Prepare: work.Prepare,
 		Progress: func(r replay.Report) {
-			bar.set(r.Sequence, r.To, r.Bytes, machine.State(chain.ID).(*chain.State).Head.Number)
+			height := machine.State(chain.ID).(*chain.State).Head.Number
+			bar.set(progress.Update{Done: r.Sequence, Total: r.To, Bytes: r.Bytes, Height: height})
 		},
 	})
 	bar.stop()

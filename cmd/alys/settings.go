@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/AnduroProject/alys-go/internal/config"
+	"github.com/AnduroProject/alys-go/internal/progress"
 )
 
 // settings is what a command works with: the configuration and the log.
@@ -47,27 +48,11 @@ func newLog(w io.Writer, level slog.Level, format string) *slog.Logger {
 		}
 		return a
 	}}
-	if format == config.FormatJSON || format == config.FormatAuto && !terminal(w) {
+	if format == config.FormatJSON || format == config.FormatAuto && !progress.IsTerminal(w) {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}
 	return slog.New(slog.NewTextHandler(w, o))
 }
-
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-type bar struct{}
-
-func (s *settings) progress(string) *bar { return &bar{} }
-
-func (*bar) set(done, total uint64, bytes int64, height uint64) {}
-func (*bar) stop()                                              {}
 
 // size writes a number of bytes for people.
 func size(bytes int64) string {
