@@ -25,6 +25,25 @@ var throughOthers = map[string]string{
 	"github.com/cockroachdb/errors": "comes with Pebble, whose file systems are asked with it whether a file is missing (decision 0001)",
 }
 
+// testOnly are modules that must not reach the binary (decision 0022).
+var testOnly = []string{
+	"github.com/cockroachdb/datadriven", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "pgregory.net/rapid",
+}
+
+// checkTestOnly judges the imports of one file.
+func checkTestOnly(s *source) []finding {
+	if s.test {
+		return nil
+	}
+	var out []finding
+	for _, spec := range s.file.Imports {
+		if p := importPath(spec); p == "testing" || longestPrefix(testOnly, p) != "" {
+			out = append(out, finding{s.pos(spec.Pos()), "test library", p + " is for test files only"})
+		}
+	}
+	return out
+}
+
 // goMod is what go.mod says, as the go command prints it.
 type goMod struct {
 	Module  struct{ Path string }
@@ -220,6 +239,9 @@ func TestModulesAndDecisions(t *testing.T) {
 	mod := readGoMod(t)
 	used := modulesUsed(mod, sources(t))
 	pages := decisionPages(t)
+	for _, s := range sources(t) {
+		report(t, checkTestOnly(s))
+	}
 	report(t, checkPages(pages))
 	report(t, checkModules(mod, used, pages))
 	// Only logged: go.mod, the page and the first use come in separate commits.
@@ -272,6 +294,9 @@ func TestModulesAndDecisionsFire(t *testing.T) {
 	replaced := modSample()
 	replaced.Replace = append(replaced.Replace, struct{ Old struct{ Path string } }{})
 	expectRules(t, checkModules(replaced, nil, nil), "replace")
+
+	expectRules(t, checkTestOnly(sample(t, "p/p.go", "package p\n\nimport _ \"pgregory.net/rapid\"\n")), "test library")
+	expectRules(t, checkTestOnly(sample(t, "p/p_test.go", "package p\n\nimport _ \"pgregory.net/rapid\"\n")))
 
 	expectRules(t, checkPages([]page{{"0001-a-title.md", body}}))
 	for _, bad := range [][]page{
