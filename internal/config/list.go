@@ -89,7 +89,7 @@ var settings = []Setting{
 	},
 	{
 		Key: "dev", Group: Chain, Kind: kindBool, Default: "false",
-		Help:  "run the development chain: one authority with a public key pair, blocks every second, a merge-miner",
+		Help:  "run the development chain: one authority with a well-known key, blocks every second, a merge-miner",
 		field: func(c *Config) any { return &c.Dev },
 	},
 	{
