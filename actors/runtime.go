@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
@@ -27,9 +28,11 @@ type Options struct {
 	OnFact func(Fact)
 	// InboxCapacity bounds each priority lane; 0 means 4096.
 	InboxCapacity int
-	// Snapshots receives a snapshot every SnapshotTurns turns; nil for none.
+	// Snapshots receives a snapshot every SnapshotTurns turns, and every
+	// SnapshotEvery if there was a turn; nil for none.
 	Snapshots     *snapshot.Store
-	SnapshotTurns uint64 // 0 means 2000
+	SnapshotTurns uint64        // 0 means 2000
+	SnapshotEvery time.Duration // 0 means five minutes
 	Logger        *slog.Logger
 }
 
@@ -65,6 +68,9 @@ func NewRuntime(o Options) *Runtime {
 	if o.SnapshotTurns == 0 {
 		o.SnapshotTurns = 2000
 	}
+	if o.SnapshotEvery == 0 {
+		o.SnapshotEvery = 5 * time.Minute
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -73,7 +79,7 @@ func NewRuntime(o Options) *Runtime {
 		inbox: newInbox(o.InboxCapacity),
 	}
 	r.release = newReleaser(r)
-	r.snaps = newSnapshooter(r, o.Snapshots, o.SnapshotTurns)
+	r.snaps = newSnapshooter(r)
 	return r
 }
 

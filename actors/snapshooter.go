@@ -17,6 +17,7 @@ type snapshooter struct {
 	r       *Runtime
 	store   *snapshot.Store
 	every   uint64 // turns
+	pause   int64  // milliseconds
 	begun   uint64 // sequence of the last SnapshotBegun, or of the start
 	time    int64  // of that turn, Unix milliseconds
 	bytes   int    // messages and contents journaled since
@@ -24,16 +25,15 @@ type snapshooter struct {
 	writers sync.WaitGroup
 }
 
-func newSnapshooter(r *Runtime, store *snapshot.Store, every uint64) *snapshooter {
-	return &snapshooter{r: r, store: store, every: every, begun: r.machine.Sequence(), time: r.opt.Clock()}
+func newSnapshooter(r *Runtime) *snapshooter {
+	return &snapshooter{
+		r: r, store: r.opt.Snapshots, every: r.opt.SnapshotTurns, pause: r.opt.SnapshotEvery.Milliseconds(), begun: r.machine.Sequence(), time: r.opt.Clock(),
+	}
 }
 
 // A snapshot is also begun after so many bytes, which measure the work of
 // replaying blocks better than turns do, and after so much time.
-const (
-	snapshotBytes = 2 << 20
-	snapshotMs    = 5 * 60 * 1000
-)
+const snapshotBytes = 2 << 20
 
 // reason says why a snapshot is due, or "".
 func (s *snapshooter) reason() string {
@@ -43,7 +43,7 @@ func (s *snapshooter) reason() string {
 		return "turns"
 	case s.bytes >= snapshotBytes:
 		return "bytes"
-	case turns > 1 && s.r.machine.Time()-s.time >= snapshotMs:
+	case turns > 1 && s.r.machine.Time()-s.time >= s.pause:
 		return "time"
 	default:
 		return ""

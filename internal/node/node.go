@@ -77,7 +77,7 @@ func (n *Node) open(ctx context.Context) error {
 		Clock:     func() int64 { return time.Now().UnixMilli() },
 		Edges:     n.edges(),
 		OnFact:    n.view.fact,
-		Snapshots: n.snapshots, SnapshotTurns: n.opt.SnapshotTurns, Logger: n.log,
+		Snapshots: n.snapshots, SnapshotTurns: n.opt.SnapshotTurns, SnapshotEvery: n.opt.SnapshotEvery, Logger: n.log,
 	})
 	return nil
 }

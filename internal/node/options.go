@@ -32,8 +32,9 @@ type Options struct {
 	EngineCacheMB   int
 	EngineHTTPAddr  string // loopback address of the execution layer's JSON-RPC; empty for none
 	JournalCacheMB  int
-	MaxPendingBytes int // of events and contents not yet on disk
-	SnapshotTurns   uint64
+	MaxPendingBytes int           // of events and contents not yet on disk
+	SnapshotTurns   uint64        // turns between snapshots; 0 means 2000
+	SnapshotEvery   time.Duration // or this much time; 0 means five minutes
 	SnapshotKeep    int
 
 	// DevMiner runs a merge-miner in this process every DevMinerInterval.
