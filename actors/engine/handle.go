@@ -48,17 +48,14 @@ func (*Engine) Handle(state core.State, m core.Message, t core.Turn, out *core.O
 	case *message.BuildBlock:
 		s.buildBlock(m, t, out)
 	case *message.PayloadBuilt:
-		s.payloadBuilt(m, out)
+		s.payloadBuilt(m, t, out)
 	case *message.PayloadFailed:
-		s.buildFailed(m.Reason, out)
+		s.buildFailed(m.Reason, t, out)
 	case *message.TimerFired:
 		s.tryAgain(t, out)
 	case *core.Expired:
-		if t.Cause == s.Waiting {
-			s.tryAgain(t, out)
-		} else {
-			s.buildFailed("expired: "+m.Reason, out)
-		}
+		s.tryAgain(t, out)
+		s.buildFailed("expired: "+m.Reason, t, out)
 	}
 }
 
@@ -69,25 +66,21 @@ func (s *State) executeBlocks(m *message.ExecuteBlocks, out *core.Out) {
 	}
 }
 
-// payloadsImported passes verdicts on. A last result of "unknown" is no verdict:
-// its block and those after it are tried again later. After "invalid" the rest
-// of the batch is dropped, for it builds on the invalid block.
+// payloadsImported passes verdicts on. "unknown" is no verdict: its block and
+// those after it are tried again later, as are blocks without any result. After
+// "invalid" the rest of the batch is dropped, for it builds on the invalid block.
 func (s *State) payloadsImported(m *message.PayloadsImported, t core.Turn, out *core.Out) {
 	if len(s.Batches) == 0 {
 		return
 	}
-	judged := m.Results
-	again := len(judged) == 0 || judged[len(judged)-1].Status == message.ExecutionUnknown
-	if again && len(judged) > 0 {
-		judged = judged[:len(judged)-1]
-	}
+	first := s.Batches[0]
+	judged, refused := verdicts(m.Results[:min(len(m.Results), len(first.Blocks))])
 	if len(judged) > 0 {
 		s.Executed += uint64(len(judged))
 		s.Attempts = 0
 		out.Send(chain, &message.BlocksExecuted{Results: judged})
 	}
-	first := s.Batches[0]
-	if again && len(judged) < len(first.Blocks) {
+	if !refused && len(judged) < len(first.Blocks) {
 		rest := Batch{Blocks: first.Blocks[len(judged):], Finalized: first.Finalized}
 		s.Batches = append([]Batch{rest}, s.Batches[1:]...)
 		s.waitBeforeRetry(t, out)
@@ -97,6 +90,21 @@ func (s *State) payloadsImported(m *message.PayloadsImported, t core.Turn, out *
 	if len(s.Batches) > 0 {
 		s.importFirst(out)
 	}
+}
+
+// verdicts returns the results up to the first that is no verdict, or the first
+// "invalid" included.
+func verdicts(results []message.Execution) (judged []message.Execution, refused bool) {
+	for i, r := range results {
+		switch r.Status {
+		case message.ExecutionValid:
+		case message.ExecutionInvalid:
+			return results[:i+1], true
+		default:
+			return results[:i], false
+		}
+	}
+	return results, false
 }
 
 func (s *State) tryAgain(t core.Turn, out *core.Out) {
@@ -118,15 +126,15 @@ func (s *State) buildBlock(m *message.BuildBlock, t core.Turn, out *core.Out) {
 	buildPayload(m, out)
 }
 
-func (s *State) payloadBuilt(m *message.PayloadBuilt, out *core.Out) {
-	if b := s.Building; b != nil {
+func (s *State) payloadBuilt(m *message.PayloadBuilt, t core.Turn, out *core.Out) {
+	if b := s.Building; b != nil && b.Effect == t.Cause {
 		s.Building = nil
 		out.Send(chain, &message.PayloadReady{Slot: b.Slot, Parent: b.Parent, Payload: m.Payload})
 	}
 }
 
-func (s *State) buildFailed(reason string, out *core.Out) {
-	if b := s.Building; b != nil {
+func (s *State) buildFailed(reason string, t core.Turn, out *core.Out) {
+	if b := s.Building; b != nil && b.Effect == t.Cause {
 		s.Building = nil
 		out.Send(chain, &message.BuildFailed{Slot: b.Slot, Reason: fmt.Sprintf("no payload: %s", reason)})
 	}

@@ -5,7 +5,7 @@
 // Its transition table:
 //
 //	message          does
-//	node_configured  one start more; the configuration goes to every other actor
+//	node_configured  one start more, failures count anew; goes on to every other actor
 //	actor_failed     counted; past the budget the process is asked to stop
 //	snapshot_begun   nothing: the turn marks where the states were frozen
 //	snapshot_taken   remembers position and digest of the newest snapshot
@@ -58,6 +58,7 @@ func (s *Supervisor) Handle(state core.State, m core.Message, t core.Turn, out *
 	switch m := m.(type) {
 	case *message.NodeConfigured:
 		st.Starts++
+		st.WindowStart, st.Failures = t.Sequence, 0 // a new process has its own budget
 		st.Running = true
 		st.Behaviour = m.Behaviour
 		for _, id := range s.others {
