@@ -22,6 +22,11 @@ func (s *State) finalizedBy(carrier *Entry) *Entry {
 	}
 }
 
+// finalBelow returns the block that is final by the carriers of e's own branch,
+// up to e: what C5.9 and C8 b measure a block on e against. nil when that is not
+// in the state.
+func (s *State) finalBelow(e *Entry) *Entry { return s.finalizedBy(s.Entry(e.LastCarrier)) }
+
 // checkCarrier is C8 for a header in a block of the given number on parent. It
 // returns the txids of the peg-out proposals in the range, oldest first.
 // The last carrier and finalised block are those of the parent's branch, and
@@ -31,8 +36,7 @@ func (x *turn) checkCarrier(h *block.AuxPowHeader, parent *Entry, number uint64)
 	if h.AuxPow == nil {
 		return nil, invalid("auxpow_header.auxpow", "missing")
 	}
-	last := x.Entry(parent.LastCarrier)
-	finalized := x.finalizedBy(last)
+	last, finalized := x.Entry(parent.LastCarrier), x.finalBelow(parent)
 	if finalized == nil {
 		return nil, cannotJudge("auxpow_header", "the last finalised block below %d is not in the state", number)
 	}
@@ -65,23 +69,21 @@ func (x *turn) checkCarrier(h *block.AuxPowHeader, parent *Entry, number uint64)
 }
 
 // rangeOf collects the block roots of a range oldest first, by parent links
-// from its end, and the peg-out proposals in it. (C8 c)
+// from its end, and the peg-out proposals in it. Its start must be met on the
+// way: the commitment alone would not notice a start beside or above the end,
+// the walk for proposals does. (C5.8, C8 c, C17)
 func (x *turn) rangeOf(start, end *Entry) (hashes, proposals []common.Hash, no *refusal) {
-	below := x.Entry(start.Parent)
-	if below == nil {
+	if x.Entry(start.Parent) == nil {
 		return nil, nil, cannotJudge("auxpow_header.range_start", "the block before %s is not in the state", start.Root)
 	}
-	if below.Number >= end.Number {
-		return []common.Hash{below.Root}, nil, nil
-	}
-	for e := end; e.Root != below.Root; {
+	for e := end; e != nil && e.Number >= start.Number; e = x.Entry(e.Parent) {
 		hashes = append(hashes, e.Root)
 		if e.Proposal != ([32]byte{}) {
 			proposals = append(proposals, e.Proposal)
 		}
-		if e = x.Entry(e.Parent); e == nil || e.Number < below.Number {
-			return nil, nil, invalid("auxpow_header.range", "%s does not descend from %s", end.Root, below.Root)
-		}
+	}
+	if len(hashes) == 0 || hashes[len(hashes)-1] != start.Root {
+		return nil, nil, invalid("auxpow_header.range", "%s at %d does not descend from %s at %d", end.Root, end.Number, start.Root, start.Number)
 	}
 	slices.Reverse(hashes)
 	slices.Reverse(proposals)

@@ -8,13 +8,14 @@
 //	timer_fired        one slot: produce, or say why not; arms the next
 //	payload_ready      composes the block and asks for its signature
 //	build_failed       the slot passes
+//	sign_refused       the slot passes
 //	block_signed       the block goes the way of every received block
 //	blocks_received    each block: C5; with its quorum it is executed
 //	approval_received  one approval more; with its quorum the block is executed
 //	blocks_executed    fees, head, finality; tells the miner actor
 //	queue_work         a checked proof waits for the next block
 //	legacy_head        compares the end of an import with the legacy store
-//	expired            the timer of an earlier run, or a lost signature request
+//	expired            nothing: the slot timer of an earlier run
 //
 // # Files
 //
@@ -22,7 +23,8 @@
 //	handle.go    one function per message
 //	validate.go  C4, C5: may this block stand on its parent?
 //	carrier.go   C8, C9: does this proof of work finalise its range?
-//	execute.go   what the execution layer's verdicts lead to
+//	queue.go     what waits for the execution layer, and its verdicts
+//	execute.go   fees, head, reorganisation, finality, pruning
 //	produce.go   C12
 //	effects.go   what leaves, and in which order
 package chain

@@ -3,13 +3,14 @@ package chain
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
-	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/record"
 )
 
 // Names of the actor, its neighbours and its edges.
@@ -21,18 +22,24 @@ const (
 	SignerEdge core.Edge = "signer"
 )
 
-// armTimer asks for the start of our next slot after now (Unix milliseconds)
-// and after every slot acted on. Expiring: a slot that a restart missed is gone.
+// armTimer asks for the start of our next slot after now (Unix milliseconds).
+// Expiring: a slot that a restart missed is gone. The time depends on nothing
+// but now, so a clock that was wrong once cannot put production off for long.
 func (x *turn) armTimer(now int64) {
 	if !x.Config.Producing || !x.Config.HasAuthority {
 		return
 	}
 	duration := x.rules.spec.SlotDuration
-	slot := max(aura.SlotAt(uint64(now), duration), x.LastSlot) + 1
+	slot := x.slotAt(now) + 1
 	n := uint64(len(x.rules.spec.Authorities))
 	slot += (uint64(x.Config.Authority) + n - slot%n) % n
 	x.Timer = x.nextRef()
 	x.out.Effect(TimerEdge, core.Expiring, &message.StartTimer{At: int64(slot * duration)})
+}
+
+// slotAt is the slot of a Unix time in milliseconds; times before 1970 are in slot 0.
+func (x *turn) slotAt(ms int64) uint64 {
+	return aura.SlotAt(uint64(max(ms, 0)), x.rules.spec.SlotDuration)
 }
 
 // nextRef is the ref of the output that is emitted next.
@@ -48,19 +55,6 @@ func (x *turn) sign(number uint64) {
 	x.out.Effect(SignerEdge, core.UntilDone, &message.SignBlock{Root: x.Building.Root, Slot: x.Building.Slot, Number: number})
 }
 
-// execute sends blocks to the engine actor, oldest first.
-func (x *turn) execute(batch []Executing) {
-	if len(batch) == 0 {
-		return
-	}
-	m := &message.ExecuteBlocks{Finalized: x.finalizedPayload()}
-	for _, b := range batch {
-		m.Blocks = append(m.Blocks, message.Block{Signed: b.Signed})
-	}
-	x.Executing = append(x.Executing, batch...)
-	x.out.Send(engine, m)
-}
-
 // finalizedPayload is the payload hash that forkchoice calls name as finalised;
 // zero until a proof of work made one. (C10, C15)
 func (x *turn) finalizedPayload() common.Hash {
@@ -71,44 +65,37 @@ func (x *turn) finalizedPayload() common.Hash {
 }
 
 // tellMiner sends the miner actor what it may hand out work for. With reset it
-// gets the whole branch above the finalised block.
+// gets the whole branch above the block that is final by the branch's own last
+// carrier, for the next range must start there (C8 b). After a reorganisation
+// that may be below the finalised block, which never moves down.
 func (x *turn) tellMiner(reset bool, connected []message.BlockID) {
 	m := &message.ChainMoved{Reset: reset, Connected: connected}
+	finalized, latest := x.Finalized, x.LatestPow
+	if e := x.finalBelow(x.Entry(x.Head.Root)); e != nil {
+		finalized = e.id()
+	}
 	if reset {
 		m.Connected = nil
-		for e := x.Entry(x.Head.Root); e != nil && e.Number > x.Finalized.Number; e = x.Entry(e.Parent) {
+		for e := x.Entry(x.Head.Root); e != nil && e.Number > finalized.Number; e = x.Entry(e.Parent) {
 			m.Connected = append(m.Connected, e.id())
 		}
-		for i, j := 0, len(m.Connected)-1; i < j; i, j = i+1, j-1 {
-			m.Connected[i], m.Connected[j] = m.Connected[j], m.Connected[i]
-		}
+		slices.Reverse(m.Connected)
 	}
-	finalized, latest := x.Finalized, x.LatestPow
 	m.Finalized, m.LatestPow = &finalized, &latest
 	if e := x.Entry(latest.Root); e != nil && e.Carrier != nil {
 		m.LatestBits = e.Carrier.Bits
 	}
-	if len(x.Work) > 0 {
-		if h, err := block.DecodeAuxPowHeader(x.Work); err == nil {
-			m.QueuedEnd = h.RangeEnd
-		}
+	if h := x.queuedWork(); h != nil {
+		m.QueuedEnd = h.RangeEnd
 	}
 	x.out.Send(miner, m)
 }
 
-func (x *turn) factConnected(e *Entry, b *block.Block) {
+func (x *turn) factConnected(e *Entry, signed record.Content, transactions int) {
 	x.out.Fact(&message.BlockConnected{
 		Root: e.Root, Number: e.Number, Parent: e.Parent, Slot: e.Slot, PayloadHash: e.PayloadHash,
-		StateRoot: e.StateRoot, Timestamp: e.Timestamp, Transactions: uint32(len(b.Payload.Transactions)),
-		Fees: e.Fees, Signed: contentOf(e), Carrier: e.Carrier != nil,
-	})
-}
-
-// factReconnected is factConnected for a block whose bytes are not at hand.
-func (x *turn) factReconnected(e *Entry) {
-	x.out.Fact(&message.BlockConnected{
-		Root: e.Root, Number: e.Number, Parent: e.Parent, Slot: e.Slot, PayloadHash: e.PayloadHash,
-		StateRoot: e.StateRoot, Timestamp: e.Timestamp, Fees: e.Fees, Signed: contentOf(e), Carrier: e.Carrier != nil,
+		StateRoot: e.StateRoot, Timestamp: e.Timestamp, Transactions: uint32(transactions),
+		Fees: e.Fees, Signed: signed, Carrier: e.Carrier != nil,
 	})
 }
 

@@ -2,86 +2,14 @@ package chain
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
+
+	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/record"
 )
-
-// schedule appends to batch what must be executed so that e can become the
-// head: e and its ancestors that are not executed, oldest first. Nothing is
-// appended while e lacks its quorum (C5.11), is not above the head (C10), or
-// stands on a branch that excludes the finalised block.
-func (x *turn) schedule(batch []Executing, e *Entry) []Executing {
-	n := len(x.rules.spec.Authorities)
-	if e.Status != Stored || e.Number <= x.Head.Number || e.Approvals.CountReal(n) < x.rules.spec.Quorum() {
-		return batch
-	}
-	var path []Executing
-	for e.Status == Stored {
-		i := slices.IndexFunc(x.Candidates, func(c Executing) bool { return c.Root == e.Root })
-		parent := x.Entry(e.Parent)
-		if i < 0 || parent == nil || parent.Status == Invalid {
-			return batch
-		}
-		path = append(path, x.Candidates[i])
-		e = parent
-	}
-	if final := x.Entry(x.Finalized.Root); final != nil && !x.isAncestor(final, e) {
-		return batch
-	}
-	slices.Reverse(path)
-	for _, p := range path {
-		next := *x.Entry(p.Root)
-		next.Status = InFlight
-		x.put(&next)
-	}
-	x.Candidates = slices.DeleteFunc(slices.Clone(x.Candidates), func(c Executing) bool {
-		return slices.ContainsFunc(path, func(p Executing) bool { return p.Root == c.Root })
-	})
-	return append(batch, path...)
-}
-
-// blocksExecuted takes verdicts in the order the blocks were sent.
-func (x *turn) blocksExecuted(m *message.BlocksExecuted) {
-	var connected []message.BlockID
-	reorganised, finalized := false, x.Finalized
-	for i := range m.Results {
-		r := &m.Results[i]
-		if len(x.Executing) == 0 {
-			break
-		}
-		b := x.Executing[0]
-		x.Executing = x.Executing[1:]
-		e := x.Entry(b.Root)
-		if e == nil || e.PayloadHash != r.PayloadHash {
-			panic(fmt.Sprintf("a verdict on payload %s where %s is due", r.PayloadHash, b.Root))
-		}
-		signed, _, err := x.work.Decode(b.Signed.Data)
-		if err != nil {
-			panic("stored block: " + err.Error())
-		}
-		done, no := x.executed(e, &signed.Block, r, b)
-		if no != nil {
-			x.reject(e, no)
-			break
-		}
-		moved, reverted := x.connect(done, &signed.Block)
-		connected = append(connected, moved...)
-		reorganised = reorganised || reverted
-	}
-	if len(connected) == 0 {
-		return
-	}
-	x.factHead()
-	x.prune(finalized)
-	x.dropStaleWork()
-	if reorganised {
-		connected = nil
-	}
-	x.tellMiner(reorganised, connected)
-}
 
 // executed turns a verdict into an executed entry: fees (C6) and, for those who
 // judge, the withdrawals that its parent's fees ask for.
@@ -116,47 +44,39 @@ func (x *turn) executed(e *Entry, b *block.Block, r *message.Execution, source E
 	return &done, nil
 }
 
-// reject marks a block and everything in flight above it.
-func (x *turn) reject(e *Entry, no *refusal) {
-	bad := *e
-	bad.Status = Invalid
-	x.put(&bad)
-	x.refuse(e.id(), "execution", no)
-	rest := x.Executing[:0:0]
-	for _, b := range x.Executing {
-		child := x.Entry(b.Root)
-		if parent := x.Entry(child.Parent); parent == nil || parent.Status == Invalid {
-			next := *child
-			next.Status = Invalid
-			x.put(&next)
-			x.refuse(child.id(), "execution", invalid("parent_hash", "an ancestor was refused"))
-			continue
-		}
-		rest = append(rest, b)
-	}
-	x.Executing = rest
-}
-
-// connect makes an executed block the head when it is higher than the head:
-// the common case appends one block; otherwise the branch is changed. It
-// returns the blocks that joined the head's branch.
-func (x *turn) connect(e *Entry, b *block.Block) (joined []message.BlockID, reorganised bool) {
-	if e.Number <= x.Head.Number {
-		return nil, false
+// connect makes an executed block the head when it is higher than the head and
+// stands on the finalised block, which may have moved since the block was
+// scheduled: the common case appends one block; otherwise the branch is changed.
+func (x *turn) connect(e *Entry, signed *block.Signed, moved *movement) {
+	if e.Number <= x.Head.Number || !x.aboveFinalized(e) {
+		return
 	}
 	if e.Parent != x.Head.Root {
-		joined = x.switchTo(x.Entry(e.Parent))
-		reorganised = true
+		moved.joined = append(moved.joined, x.switchTo(x.Entry(e.Parent))...)
+		moved.reorganised = true
 	}
 	next := *e
 	next.Status = Connected
+	content := contentOf(e)
+	if signed.Approvals != e.Approvals {
+		// Peers that sync from us must find the quorum in the block itself.
+		whole := block.Signed{Block: signed.Block, Approvals: e.Approvals}
+		content = record.NewContent(whole.Encode())
+		next.Signed = content.Hash
+	}
 	x.put(&next)
 	x.Head = next.id()
-	x.factConnected(&next, b)
+	x.factConnected(&next, content, len(signed.Block.Payload.Transactions))
 	if next.Carrier != nil {
 		x.finalize(&next)
 	}
-	return append(joined, next.id()), reorganised
+	moved.joined = append(moved.joined, next.id())
+}
+
+// aboveFinalized reports whether e is the finalised block or descends from it.
+func (x *turn) aboveFinalized(e *Entry) bool {
+	final := x.Entry(x.Finalized.Root)
+	return final != nil && x.isAncestor(final, e)
 }
 
 // switchTo moves the head's branch to tip, which is executed: blocks above the
@@ -185,7 +105,7 @@ func (x *turn) switchTo(tip *Entry) (joined []message.BlockID) {
 		next.Status = Connected
 		x.put(&next)
 		x.Head = next.id()
-		x.factReconnected(&next)
+		x.factConnected(&next, contentOf(&next), int(next.Transactions))
 		joined = append(joined, next.id())
 		if next.Carrier != nil {
 			x.finalize(&next)
@@ -210,26 +130,30 @@ func (x *turn) finalize(carrier *Entry) {
 }
 
 // prune forgets what the state need not hold once the finalised block moved up
-// from below: blocks under the window, and side blocks that can never join the
-// head's branch again.
+// from below: blocks under the window, side blocks that can never join the
+// head's branch again, and what stands on those.
 func (x *turn) prune(from message.BlockID) {
 	if from.Number == x.Finalized.Number {
 		return
 	}
+	x.dropQueued()
 	var gone []*Entry
+	dead := make(map[common.Hash]bool) // looked up only, never ranged over
+	remove := func(e *Entry) {
+		gone = append(gone, e)
+		dead[e.Root] = true
+	}
+	lowest := x.lowestKept()
 	x.heights.Scan(func(id message.BlockID) bool {
-		if id.Number+keepBelowFinalized >= x.Finalized.Number {
-			return false
+		if id.Number < lowest {
+			remove(x.Entry(id.Root))
 		}
-		gone = append(gone, x.Entry(id.Root))
-		return true
+		return id.Number < lowest
 	})
 	x.heights.Ascend(message.BlockID{Number: from.Number + 1}, func(id message.BlockID) bool {
-		if id.Number > x.Finalized.Number {
-			return false
-		}
-		if e := x.Entry(id.Root); e.Status != Connected && e.Status != InFlight {
-			gone = append(gone, e)
+		e := x.Entry(id.Root)
+		if e.Status != Connected && (id.Number <= x.Finalized.Number || dead[e.Parent] || x.Entry(e.Parent) == nil) {
+			remove(e)
 		}
 		return true
 	})
@@ -237,4 +161,15 @@ func (x *turn) prune(from message.BlockID) {
 		x.dropCandidate(e.Root)
 		x.remove(e)
 	}
+}
+
+// lowestKept is the height under which nothing is needed: the window below the
+// finalised block, and at least the block that was final on its branch before
+// it, for another branch may still begin at the finalised block.
+func (x *turn) lowestKept() uint64 {
+	lowest := x.Finalized.Number - min(x.Finalized.Number, keepBelowFinalized)
+	if before := x.finalBelow(x.Entry(x.Finalized.Root)); before != nil {
+		lowest = min(lowest, before.Number)
+	}
+	return lowest
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
 )
 
@@ -112,6 +113,10 @@ func (x *turn) nodeConfigured(m *message.NodeConfigured) {
 	}
 	x.Config, x.rules = m, r
 	x.Clock = clock{}
+	if b := x.Building; b != nil && len(b.Unsigned) == 0 {
+		x.Building = nil // its build request, if one still waits, expires now
+		x.skip(b.Slot, "the node was restarted while the payload was being built")
+	}
 	if first {
 		x.importGenesis(m)
 	}
@@ -134,23 +139,21 @@ func (x *turn) importGenesis(m *message.NodeConfigured) {
 	x.put(e)
 	x.Genesis = root
 	x.Head, x.Finalized, x.LatestPow = e.id(), e.id(), e.id()
-	x.factConnected(e, &g.Block)
+	x.factConnected(e, record.Content{}, len(payload.Transactions))
 	x.factHead()
 }
 
 // blocksReceived judges blocks in order and has those with a quorum executed.
 func (x *turn) blocksReceived(m *message.BlocksReceived) {
-	var batch []Executing
 	for _, b := range m.Blocks {
 		e := x.receive(Executing{Signed: b.Signed, HasFees: b.HasFees, Fees: b.Fees}, m.Origin)
-		if e == nil && m.Origin == Legacy {
-			break // the next block stands on a refused one
-		}
 		if e != nil {
-			batch = x.schedule(batch, e)
+			x.schedule(e)
+		} else if m.Origin == Legacy || m.Origin == Sync {
+			break // each block stands on the one before it
 		}
 	}
-	x.execute(batch)
+	x.executeNext()
 }
 
 // approvalReceived adds one authority's approval to a block that waits for its
@@ -161,7 +164,7 @@ func (x *turn) approvalReceived(m *message.ApprovalReceived) {
 		return
 	}
 	a := aura.Approval{Signature: m.Signature, Authority: m.Authority}
-	if err := a.Verify(x.rules.spec.Authorities, m.Root); err != nil {
+	if err := x.rules.committee.VerifyApproval(a, m.Root); err != nil {
 		return
 	}
 	next := *e
@@ -169,18 +172,26 @@ func (x *turn) approvalReceived(m *message.ApprovalReceived) {
 		return
 	}
 	x.put(&next)
-	x.execute(x.schedule(nil, &next))
+	x.schedule(&next)
+	x.executeNext()
 }
 
 // queueWork takes a proof that the miner actor has checked, checks it again
-// against the head of now, and keeps it for the next block. The last valid one wins.
+// against the head of now, and keeps it for the next block. The last valid one
+// wins, except over the same range: the proof does not commit to the fee
+// recipient, so a copy with another one would take the fees. (C13, C17)
 func (x *turn) queueWork(m *message.QueueWork) {
 	h, err := block.DecodeAuxPowHeader(m.Header)
 	if err != nil {
 		return
 	}
-	if _, no := x.checkCarrier(h, x.Entry(x.Head.Root), x.Head.Number+1); no != nil {
+	head := x.Entry(x.Head.Root)
+	if _, no := x.checkCarrier(h, head, head.Number+1); no != nil {
 		x.out.Fact(&message.WorkDropped{RangeStart: h.RangeStart, RangeEnd: h.RangeEnd, Reason: no.reason})
+		return
+	}
+	if waiting := x.usableWork(head); waiting != nil && waiting.RangeStart == h.RangeStart && waiting.RangeEnd == h.RangeEnd {
+		x.out.Fact(&message.WorkDropped{RangeStart: h.RangeStart, RangeEnd: h.RangeEnd, Reason: "a proof for this range waits already"})
 		return
 	}
 	x.Work = bytes.Clone(m.Header)

@@ -22,46 +22,60 @@ type clock struct {
 	Stepped bool
 }
 
+// patience is how many slots a block being produced may take before it is given
+// up. A late payload or signature is then ignored; as slots only rise, no slot
+// gets a second signature.
+const patience = 16
+
 // timerFired is one slot: its block is begun, or a fact says why not.
 func (x *turn) timerFired(m *message.TimerFired) {
 	if x.Cause != x.Timer {
 		return // a timer that a newer one replaced
 	}
-	slot := aura.SlotAt(uint64(m.Wall), x.rules.spec.SlotDuration)
+	slot, step := x.slotAt(m.Wall), x.clockStep(m)
 	ours := aura.Author(slot, len(x.rules.spec.Authorities)) == int(x.Config.Authority)
-	switch reason := x.blocked(m); {
-	case slot <= x.LastSlot || !ours: // a late timer: the slot has passed
-	case reason != "":
-		x.LastSlot = slot
-		x.skip(slot, reason)
+	switch {
+	case !ours || slot == x.LastSlot: // the timer was late or early
+	case x.Clock.Stepped:
+		// The slot is not marked as used: the clock that names it may be wrong.
+		x.skip(slot, fmt.Sprintf("the wall clock moved %d ms against the monotonic clock", step))
+	case slot < x.LastSlot:
+		x.skip(slot, fmt.Sprintf("slots up to %d are used up; the clock was ahead before", x.LastSlot))
 	default:
 		x.LastSlot = slot
-		x.begin(slot, uint64(m.Wall)/1000)
+		x.use(slot, uint64(m.Wall)/1000)
 	}
-	x.armTimer(max(m.Wall, m.Due))
+	x.armTimer(m.Wall)
 }
 
-// blocked returns why no block can be begun at all, or "".
-func (x *turn) blocked(m *message.TimerFired) string {
+// clockStep returns how far the wall clock moved against the monotonic clock in
+// this run, in milliseconds, and notes when that becomes too much or ends.
+func (x *turn) clockStep(m *message.TimerFired) int64 {
 	offset := m.Wall - m.Monotonic
 	if !x.Clock.Based {
 		x.Clock = clock{Based: true, Base: offset}
 	}
 	step := offset - x.Clock.Base
-	stepped := step > clockTolerance || step < -clockTolerance
-	if stepped != x.Clock.Stepped {
+	if stepped := step > clockTolerance || step < -clockTolerance; stepped != x.Clock.Stepped {
 		x.Clock.Stepped = stepped
 		x.out.Fact(&message.ClockStepped{OffsetMs: step, Agreeing: !stepped})
 	}
+	return step
+}
+
+// use begins the block of a slot unless another one is under way.
+func (x *turn) use(slot, timestamp uint64) {
+	if b := x.Building; b != nil && slot-b.Slot > patience {
+		x.Building = nil
+		x.skip(b.Slot, fmt.Sprintf("its block is not finished after %d slots", slot-b.Slot))
+	}
 	switch {
-	case stepped:
-		return fmt.Sprintf("the wall clock moved %d ms against the monotonic clock", step)
 	case x.Building != nil:
-		return fmt.Sprintf("the block of slot %d is not finished", x.Building.Slot)
-	case len(x.Executing) > 0:
-		return "the execution layer is behind the head"
+		x.skip(slot, fmt.Sprintf("the block of slot %d is not finished", x.Building.Slot))
+	case len(x.Executing) > 0 || x.Sent > 0:
+		x.skip(slot, "the execution layer is behind the head")
 	default:
-		return ""
+		x.begin(slot, timestamp)
 	}
 }
 
@@ -77,38 +91,35 @@ func (x *turn) begin(slot, timestamp uint64) {
 		x.skip(slot, fmt.Sprintf("time %d is not after the head's %d", timestamp, head.Timestamp))
 		return
 	}
-	header := x.usableWork(head)
-	if since := x.Head.Number + 1 - x.Finalized.Number; header == nil && since > x.rules.spec.MaxBlocksWithoutPow {
-		x.skip(slot, fmt.Sprintf("%d blocks without proof of work, at most %d", since, x.rules.spec.MaxBlocksWithoutPow))
-		return
-	}
-	x.Building = &Building{Slot: slot, Timestamp: timestamp}
 	request := &message.BuildBlock{
 		Slot: slot, Parent: head.PayloadHash, Finalized: x.finalizedPayload(),
 		Timestamp: timestamp, WaitMs: x.Config.BuildWaitMs,
 	}
-	if header != nil {
-		x.Building.Header = x.Work
+	building := &Building{Slot: slot, Timestamp: timestamp}
+	if header := x.usableWork(head); header != nil {
 		credits, err := block.SplitFees(head.fees(), header.FeeRecipient, x.rules.spec.Federation)
 		if err != nil {
-			panic("fees at the head: " + err.Error())
+			x.skip(slot, "fees at the head: "+err.Error())
+			return
 		}
 		for _, c := range credits {
 			request.Withdrawals = append(request.Withdrawals, message.Withdrawal{Address: c.Address, Amount: c.Amount})
 		}
+		building.Header = x.Work
+	} else if no := x.checkSpacing(head); no != nil {
+		x.skip(slot, no.reason)
+		return
 	}
+	x.Building = building
 	x.out.Send(engine, request)
 }
 
 // usableWork returns the queued proof if a block on head can carry it, and
 // drops it if it no longer fits.
 func (x *turn) usableWork(head *Entry) *block.AuxPowHeader {
-	if len(x.Work) == 0 {
+	h := x.queuedWork()
+	if h == nil {
 		return nil
-	}
-	h, err := block.DecodeAuxPowHeader(x.Work)
-	if err != nil {
-		panic("queued work: " + err.Error())
 	}
 	proposals, no := x.checkCarrier(h, head, head.Number+1)
 	if no == nil && len(proposals) > 0 {
@@ -121,19 +132,31 @@ func (x *turn) usableWork(head *Entry) *block.AuxPowHeader {
 	return h
 }
 
-func (x *turn) dropWork(h *block.AuxPowHeader, reason string) {
-	x.Work = nil
-	x.out.Fact(&message.WorkDropped{RangeStart: h.RangeStart, RangeEnd: h.RangeEnd, Reason: reason})
-}
-
-// dropStaleWork forgets a queued proof that the new head has carried or overtaken.
-func (x *turn) dropStaleWork() {
+// queuedWork returns the proof that waits to be carried, or nil.
+func (x *turn) queuedWork() *block.AuxPowHeader {
 	if len(x.Work) == 0 {
-		return
+		return nil
 	}
 	h, err := block.DecodeAuxPowHeader(x.Work)
 	if err != nil {
 		panic("queued work: " + err.Error())
+	}
+	return h
+}
+
+// dropWork forgets the queued proof and says so to the miner actor, which would
+// hand out no other for the same range.
+func (x *turn) dropWork(h *block.AuxPowHeader, reason string) {
+	x.Work = nil
+	x.out.Fact(&message.WorkDropped{RangeStart: h.RangeStart, RangeEnd: h.RangeEnd, Reason: reason})
+	x.tellMiner(false, nil)
+}
+
+// dropStaleWork forgets a queued proof that the new head has carried or overtaken.
+func (x *turn) dropStaleWork() {
+	h := x.queuedWork()
+	if h == nil {
+		return
 	}
 	if end := x.Entry(h.RangeEnd); end == nil || end.Number <= x.Finalized.Number {
 		x.Work = nil
@@ -196,7 +219,8 @@ func (x *turn) blockSigned(m *message.BlockSigned) {
 		Transactions: uint32(len(signed.Block.Payload.Transactions)), Carrier: len(b.Header) > 0, Signed: content,
 	})
 	if e := x.receive(Executing{Signed: content}, Own); e != nil {
-		x.execute(x.schedule(nil, e))
+		x.schedule(e)
+		x.executeNext()
 	}
 }
 

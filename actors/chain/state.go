@@ -10,6 +10,7 @@ import (
 
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
@@ -39,7 +40,8 @@ type pointers struct {
 	LatestPow message.BlockID
 
 	Candidates []Executing // stored blocks without a quorum
-	Executing  []Executing // sent to the engine actor, oldest first
+	Executing  []Executing // to be executed, oldest first
+	Sent       uint64      // how many blocks the engine actor still has to answer for
 	Work       []byte      // AuxPoW header that waits to be carried, MessagePack
 	LastSlot   uint64      // the highest slot acted on
 	Building   *Building
@@ -108,6 +110,7 @@ func (p *pointers) Fields(f *record.Fields) {
 	f.Int64(16, &p.Clock.Base)
 	f.Bool(17, &p.Clock.Stepped)
 	record.List(f, 18, &p.Candidates)
+	f.Uint64(19, &p.Sent)
 }
 
 // Status says how far a block has come.
@@ -138,6 +141,8 @@ type Entry struct {
 	Carrier     *Carrier // the AuxPoW header's meaning, if the block has one
 	LastCarrier common.Hash
 	Signed      common.Hash // content hash of the signed block; zero for genesis
+	// Transactions is how many the payload has.
+	Transactions uint32
 }
 
 // Carrier is what later rules need of an AuxPoW header.
@@ -172,6 +177,7 @@ func (e *Entry) Fields(f *record.Fields) {
 	record.Optional(f, 13, &e.Carrier)
 	f.Fixed(14, e.LastCarrier[:])
 	f.Fixed(15, e.Signed[:])
+	f.Uint32(16, &e.Transactions)
 }
 
 func (e *Entry) id() message.BlockID { return message.BlockID{Root: e.Root, Number: e.Number} }
@@ -245,6 +251,11 @@ func (s *State) remove(e *Entry) {
 // Snapshot keys: "" the pointers, 'b' with number (big endian) and root an entry.
 const blockEntry byte = 'b'
 
+func entryKey(id message.BlockID) []byte {
+	key := binary.BigEndian.AppendUint64([]byte{blockEntry}, id.Number)
+	return append(key, id.Root[:]...)
+}
+
 // Walk implements core.State.
 func (s *State) Walk(yield func(key, value []byte) error) error {
 	value, _ := record.Encode(&s.pointers)
@@ -253,9 +264,8 @@ func (s *State) Walk(yield func(key, value []byte) error) error {
 	}
 	var err error
 	s.heights.Scan(func(id message.BlockID) bool {
-		key := binary.BigEndian.AppendUint64([]byte{blockEntry}, id.Number)
 		value, _ := record.Encode(s.Entry(id.Root))
-		err = yield(append(key, id.Root[:]...), value)
+		err = yield(entryKey(id), value)
 		return err == nil
 	})
 	return err
@@ -274,6 +284,9 @@ func (s *State) Load(key, value []byte, resolve record.Resolver) error {
 	e := new(Entry)
 	if err := record.Decode(value, e, nil); err != nil {
 		return err
+	}
+	if !bytes.Equal(key, entryKey(e.id())) {
+		return fault.New(fault.Corrupt, "chain state: the entry under %x is block %s at %d", key, e.Root, e.Number)
 	}
 	s.put(e)
 	return nil

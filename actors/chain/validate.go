@@ -10,6 +10,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/record"
 )
 
 // Origins of received blocks.
@@ -38,8 +39,8 @@ func cannotJudge(field, format string, args ...any) *refusal {
 	return &refusal{field, fault.CannotJudge, fmt.Sprintf(format, args...)}
 }
 
-// receive judges one signed block and stores it. It returns the stored entry,
-// or nil when the block is refused, known already, or has nothing new.
+// receive judges one signed block and stores it. It returns the entry, or nil
+// when the block is refused.
 func (x *turn) receive(b Executing, origin string) *Entry {
 	signed, root, err := x.work.Decode(b.Signed.Data)
 	if err != nil {
@@ -48,7 +49,7 @@ func (x *turn) receive(b Executing, origin string) *Entry {
 	}
 	id := message.BlockID{Root: root, Number: signed.Block.Payload.BlockNumber}
 	if known := x.Entry(root); known != nil {
-		return x.known(known, signed)
+		return x.known(known, signed, b.Signed)
 	}
 	parent, no := x.validate(signed, root, origin)
 	if no != nil {
@@ -67,18 +68,28 @@ func (x *turn) receive(b Executing, origin string) *Entry {
 	return e
 }
 
-// known merges the approvals of a block that is stored and waits for its quorum.
-func (x *turn) known(e *Entry, signed *block.Signed) *Entry {
+// known takes the approvals of a block that is stored and waits for its quorum,
+// when the copy received has more of them. A block that was refused before is
+// refused still, without a second fact.
+func (x *turn) known(e *Entry, signed *block.Signed, content record.Content) *Entry {
 	n := len(x.rules.spec.Authorities)
-	if e.Status != Stored || signed.Approvals.CountReal(n) <= e.Approvals.CountReal(n) {
+	switch {
+	case e.Status == Invalid:
 		return nil
-	}
-	if x.work.Verify(x.rules.committee, signed.Approvals, e.Root) != nil {
-		return nil
+	case e.Status != Stored || signed.Approvals.CountReal(n) <= e.Approvals.CountReal(n):
+		return e
+	case x.work.Verify(x.rules.committee, signed.Approvals, e.Root) != nil:
+		return e
 	}
 	next := *e
-	next.Approvals = signed.Approvals
+	next.Approvals, next.Signed = signed.Approvals, common.Hash(content.Hash)
 	x.put(&next)
+	x.Candidates = slices.Clone(x.Candidates)
+	for i := range x.Candidates {
+		if x.Candidates[i].Root == e.Root {
+			x.Candidates[i].Signed = content
+		}
+	}
 	return &next
 }
 
@@ -97,6 +108,12 @@ func (x *turn) validate(signed *block.Signed, root common.Hash, origin string) (
 	b := &signed.Block
 	if b.ParentHash == (common.Hash{}) {
 		return nil, invalid("parent_hash", "only genesis has no parent")
+	}
+	if b.Payload.BlockNumber <= x.Finalized.Number {
+		return nil, cannotJudge("execution_payload.block_number", "is %d, not above the finalised block at %d", b.Payload.BlockNumber, x.Finalized.Number)
+	}
+	if len(x.Executing) >= maxExecuting {
+		return nil, &refusal{"execution_payload", fault.Temporary, fmt.Sprintf("%d blocks wait for the execution layer", len(x.Executing))}
 	}
 	parent := x.Entry(b.ParentHash)
 	if parent == nil {
@@ -154,7 +171,12 @@ func (x *turn) checkWork(b *block.Block, parent *Entry) *refusal {
 	if len(b.FinalizedPegouts) > 0 {
 		return invalid("finalized_pegouts", "%d in a block without proof of work", len(b.FinalizedPegouts))
 	}
-	finalized := x.finalizedBy(x.Entry(parent.LastCarrier))
+	return x.checkSpacing(parent)
+}
+
+// checkSpacing is the limit of C5.9 for a block without proof of work on parent.
+func (x *turn) checkSpacing(parent *Entry) *refusal {
+	number, finalized := parent.Number+1, x.finalBelow(parent)
 	if finalized == nil {
 		return cannotJudge("auxpow_header", "the last finalised block below %d is not in the state", number)
 	}
@@ -217,6 +239,7 @@ func (x *turn) newEntry(b *block.Block, a aura.Approvals, root common.Hash, pare
 	e := &Entry{
 		Root: root, Parent: b.ParentHash, Number: b.Payload.BlockNumber, Slot: b.Slot,
 		Timestamp: b.Payload.Timestamp, PayloadHash: b.Payload.BlockHash, Approvals: a,
+		Transactions: uint32(len(b.Payload.Transactions)),
 	}
 	if b.PegoutProposal != nil {
 		e.Proposal = b.PegoutProposal.TxHash()

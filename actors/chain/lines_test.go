@@ -1,0 +1,134 @@
+package chain_test
+
+import (
+	"fmt"
+	"math/big"
+	"regexp"
+	"strings"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/AnduroProject/alys-go/actors/core"
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
+)
+
+// name is how a block or its payload appears in transcripts.
+func (r *rig) name(h common.Hash) string {
+	if h == (common.Hash{}) {
+		return "none"
+	}
+	if n, ok := r.names[h]; ok {
+		return n
+	}
+	return "?" + h.Hex()[2:8]
+}
+
+// line describes an output; "" for what only repeats others.
+func (r *rig) line(o core.Output) string {
+	switch o.Kind {
+	case core.Fact:
+		return "fact " + r.fact(o.Message)
+	case core.Effect:
+		return fmt.Sprintf("%s (%s) %s", o.Target, o.Class, r.request(o.Message))
+	default:
+		if m, ok := o.Message.(*message.ChainMoved); ok {
+			return fmt.Sprintf("-> miner reset=%t joined=%s final=%s pow=%s queued=%s",
+				m.Reset, r.ids(m.Connected), r.name(m.Finalized.Root), r.name(m.LatestPow.Root), r.name(m.QueuedEnd))
+		}
+		return ""
+	}
+}
+
+func (r *rig) ids(list []message.BlockID) string {
+	var names []string
+	for _, id := range list {
+		names = append(names, r.name(id.Root))
+	}
+	return "[" + strings.Join(names, " ") + "]"
+}
+
+func (r *rig) fact(m core.Message) string {
+	switch m := m.(type) {
+	case *message.BlockConnected:
+		s := fmt.Sprintf("connected %s #%d on %s", r.name(m.Root), m.Number, r.name(m.Parent))
+		if m.Carrier {
+			s += " carrier"
+		}
+		if m.Transactions > 0 {
+			s += fmt.Sprintf(" txs=%d", m.Transactions)
+		}
+		if len(m.Fees) > 0 {
+			s += fmt.Sprintf(" fees=%s", new(big.Int).SetBytes(m.Fees))
+		}
+		return s
+	case *message.BlockReverted:
+		return fmt.Sprintf("reverted %s #%d", r.name(m.Root), m.Number)
+	case *message.HeadChanged:
+		return fmt.Sprintf("head %s #%d", r.name(m.Root), m.Number)
+	case *message.BlockFinalized:
+		return fmt.Sprintf("finalized %s #%d by %s", r.name(m.Root), m.Number, r.name(m.Carrier))
+	case *message.BlockRefused:
+		return fmt.Sprintf("refused %s #%d %s (%s): %s: %s", r.name(m.Root), m.Number, m.Origin, fault.Grade(m.Grade), m.Field, r.readable(m.Reason))
+	case *message.SlotSkipped:
+		return fmt.Sprintf("skipped slot %d: %s", m.Slot, r.readable(m.Reason))
+	case *message.ClockStepped:
+		return fmt.Sprintf("clock stepped %d ms, agreeing=%t", m.OffsetMs, m.Agreeing)
+	case *message.WorkQueued:
+		return fmt.Sprintf("work queued %s..%s height=%d", r.name(m.RangeStart), r.name(m.RangeEnd), m.Height)
+	case *message.WorkDropped:
+		return fmt.Sprintf("work dropped %s..%s: %s", r.name(m.RangeStart), r.name(m.RangeEnd), r.readable(m.Reason))
+	case *message.BlockProduced:
+		return fmt.Sprintf("produced %s #%d txs=%d carrier=%t", r.name(m.Root), m.Number, m.Transactions, m.Carrier)
+	case *message.LegacyImported:
+		return fmt.Sprintf("legacy imported %s final=%s", r.name(m.Head.Root), r.name(m.Finalized.Root))
+	case *message.LegacyDiffers:
+		return fmt.Sprintf("legacy differs in %s: %s, ours %s", m.Field, r.readable(m.Legacy), r.readable(m.Ours))
+	default:
+		return m.Type()
+	}
+}
+
+func (r *rig) request(m core.Message) string {
+	switch m := m.(type) {
+	case *message.ImportPayloads:
+		var names []string
+		for _, b := range m.Blocks {
+			_, root, err := r.work.Decode(b.Signed.Data)
+			if err != nil {
+				r.t.Fatalf("a block to execute: %v", err)
+			}
+			names = append(names, r.name(root))
+		}
+		return fmt.Sprintf("import [%s] final=%s", strings.Join(names, " "), r.name(m.Finalized))
+	case *message.BuildPayload:
+		s := fmt.Sprintf("build slot %d on %s at %d final=%s", m.Slot, r.name(m.Parent), m.Timestamp, r.name(m.Finalized))
+		for _, w := range m.Withdrawals {
+			s += fmt.Sprintf(" %x:%d", w.Address[18:], w.Amount)
+		}
+		return s
+	case *message.SignBlock:
+		return fmt.Sprintf("sign %s #%d", r.name(m.Root), m.Number)
+	case *message.AuxBlock:
+		if m.Error != "" {
+			return "no work: " + m.Error
+		}
+		return fmt.Sprintf("work %s..%s bits=%08x height=%d previous=%s", r.name(m.RangeStart), r.name(m.RangeEnd), m.Bits, m.Height, r.name(m.PreviousBlock))
+	case *message.AuxBlockJudged:
+		if m.Accepted {
+			return "proof accepted"
+		}
+		return "proof refused: " + r.readable(m.Reason)
+	case *message.StopProcess:
+		return "stop: " + m.Reason
+	default:
+		return m.Type()
+	}
+}
+
+var hash = regexp.MustCompile("0x[0-9a-f]{64}|[0-9a-f]{64}")
+
+// readable puts names in place of the hashes in a text.
+func (r *rig) readable(s string) string {
+	return hash.ReplaceAllStringFunc(s, func(h string) string { return r.name(common.HexToHash(h)) })
+}

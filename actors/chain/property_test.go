@@ -1,0 +1,196 @@
+package chain_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/common"
+	"pgregory.net/rapid"
+
+	"github.com/AnduroProject/alys-go/actors/chain"
+	"github.com/AnduroProject/alys-go/actors/core"
+	"github.com/AnduroProject/alys-go/actors/miner"
+	"github.com/AnduroProject/alys-go/internal/protocol/block"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/record"
+	"github.com/AnduroProject/alys-go/internal/protocol/spec"
+)
+
+// explorer makes random things happen to a rig.
+type explorer struct {
+	*rig
+	t     *rapid.T
+	names []string // of blocks made or produced, oldest first
+	made  int
+	final uint64
+}
+
+// TestRandomRuns checks after every turn of random runs what must always hold,
+// that every state survives a snapshot, and that a machine restored from one
+// goes on with byte-identical events.
+func TestRandomRuns(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		members := rapid.SampledFrom([]int{1, 3}).Draw(t, "members")
+		x := &explorer{t: t, rig: newRig(t, members, func(c *spec.Chain, m *message.NodeConfigured) {
+			c.MaxBlocksWithoutPow = 8
+			m.Judging = rapid.Bool().Draw(t, "judging")
+			m.Authority = uint32(rapid.IntRange(0, members-1).Draw(t, "authority"))
+		})}
+		x.rig.t = t
+		x.each = x.check
+		actions := map[string]func(*rapid.T){
+			"block": x.block, "again": x.again, "approve": x.approve, "mine": x.mine, "wait": x.pause,
+			"trouble": x.trouble, "garbage": x.garbage,
+			"restart": func(*rapid.T) { x.restart(nil) },
+			"snapshot": func(*rapid.T) {
+				if x.twin == nil {
+					x.twin = x.restored()
+				}
+			},
+			"": func(*rapid.T) { x.restored() },
+		}
+		t.Repeat(actions)
+		if x.failed > 0 {
+			t.Fatalf("%d turns failed:\n%s", x.failed, x.take())
+		}
+	})
+}
+
+// check is called after every turn.
+func (x *explorer) check() {
+	checkInvariants(x.rig)
+	s := x.state()
+	if s.Finalized.Number < x.final {
+		x.t.Fatalf("the finalised height fell from %d to %d", x.final, s.Finalized.Number)
+	}
+	x.final = s.Finalized.Number
+}
+
+func (x *explorer) pick(t *rapid.T, label string) string {
+	x.names = []string{"genesis"}
+	for name := range x.blocks {
+		if name != "genesis" {
+			x.names = append(x.names, name)
+		}
+	}
+	slices.SortFunc(x.names, func(a, b string) int {
+		return int(x.blocks[a].Block.Payload.Timestamp) - int(x.blocks[b].Block.Payload.Timestamp) + slices.Compare([]byte(a), []byte(b))
+	})
+	last := len(x.names) - 1
+	return x.names[last-min(rapid.IntRange(0, 9).Draw(t, label), last)]
+}
+
+func (x *explorer) block(t *rapid.T) {
+	x.made++
+	p := plan{parent: x.pick(t, "parent"), seconds: rapid.Uint64Range(1, 3).Draw(t, "seconds")}
+	for i := range x.spec.Authorities {
+		if rapid.IntRange(0, 3).Draw(t, "signs") > 0 {
+			p.by = append(p.by, i)
+		}
+	}
+	for i := range rapid.IntRange(0, 2).Draw(t, "txs") {
+		p.txs = append(p.txs, transfer(uint64(i), 3))
+	}
+	switch rapid.IntRange(0, 9).Draw(t, "kind") {
+	case 0:
+		p.extra = "bad"
+	case 1, 2, 3:
+		p.carry = x.proof(p.parent)
+	case 4:
+		p.change = breakers[rapid.SampledFrom([]string{"number", "hash", "state", "payload", "pegouts"}).Draw(t, "wrong")]
+	}
+	b := x.make(fmt.Sprintf("b%d", x.made), p)
+	if rapid.IntRange(0, 4).Draw(t, "late") > 0 {
+		x.receive(rapid.SampledFrom([]string{chain.Gossip, chain.Sync, chain.Legacy}).Draw(t, "origin"), b)
+	}
+}
+
+// proof is one for the open blocks of a branch, or nil when there are none.
+func (x *explorer) proof(tip string) *block.AuxPowHeader {
+	final := x.blocks["genesis"].Block.Root()
+	for b := x.blocks[tip]; b.Block.Payload.BlockNumber > 0; b = x.blocks[x.name(b.Block.ParentHash)] {
+		if b.Block.AuxPowHeader != nil {
+			final = b.Block.AuxPowHeader.RangeEnd
+			break
+		}
+	}
+	for b := x.blocks[tip]; b != nil && b.Block.Payload.BlockNumber > 0; b = x.blocks[x.name(b.Block.ParentHash)] {
+		if b.Block.ParentHash == final {
+			return x.header(x.name(b.Block.Root()), tip, common.Address{0xa1})
+		}
+	}
+	return nil
+}
+
+// again sends some blocks once more, late ones for the first time.
+func (x *explorer) again(t *rapid.T) {
+	var list []*block.Signed
+	for range rapid.IntRange(1, 4).Draw(t, "count") {
+		if name := x.pick(t, "block"); name != "genesis" {
+			list = append(list, x.blocks[name])
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *block.Signed) int {
+		return int(a.Block.Payload.BlockNumber) - int(b.Block.Payload.BlockNumber)
+	})
+	if len(list) > 0 {
+		x.receive(chain.Gossip, list...)
+	}
+}
+
+func (x *explorer) approve(t *rapid.T) {
+	by := rapid.IntRange(0, len(x.spec.Authorities)).Draw(t, "by")
+	key := by
+	if rapid.IntRange(0, 5).Draw(t, "honest") == 0 {
+		key++
+	}
+	root := x.blocks[x.pick(t, "block")].Block.Root()
+	x.send(chain.ID, &message.ApprovalReceived{Root: root, Authority: uint8(by), Signature: x.approval(root, key).Signature})
+}
+
+func (x *explorer) mine(t *rapid.T) {
+	x.aux = nil
+	x.send(miner.ID, &message.CreateAuxBlock{Request: 1, FeeRecipient: common.Address{2}})
+	if x.aux == nil {
+		return
+	}
+	work := x.aux
+	if rapid.Bool().Draw(t, "slow") {
+		x.wait(int64(rapid.IntRange(0, 3000).Draw(t, "mining")))
+	}
+	x.send(miner.ID, &message.SubmitAuxBlock{Request: 2, Hash: work.Hash, AuxPow: x.solve(work.Hash, work.Bits).Namecoin()})
+}
+
+func (x *explorer) pause(t *rapid.T) {
+	if rapid.IntRange(0, 9).Draw(t, "clock") == 0 {
+		x.wall += int64(rapid.IntRange(-20_000, 20_000).Draw(t, "step"))
+	}
+	x.wait(int64(rapid.IntRange(0, 4000).Draw(t, "ms")))
+}
+
+func (x *explorer) trouble(t *rapid.T) {
+	x.layer.limit = rapid.IntRange(-1, 2).Draw(t, "judges")
+	for _, edge := range []core.Edge{"engine", "signer"} {
+		x.held[edge] = rapid.IntRange(0, 2).Draw(t, string(edge)) == 0
+	}
+	x.run()
+}
+
+// garbage sends real content with a few bytes changed.
+func (x *explorer) garbage(t *rapid.T) {
+	spoil := func(data []byte) []byte {
+		data = slices.Clone(data)
+		for range rapid.IntRange(0, 3).Draw(t, "changes") {
+			data[rapid.IntRange(0, len(data)-1).Draw(t, "at")] = rapid.Byte().Draw(t, "byte")
+		}
+		return data[:rapid.IntRange(0, len(data)).Draw(t, "length")]
+	}
+	signed := x.blocks[x.pick(t, "block")]
+	content := message.Block{Signed: record.NewContent(spoil(signed.Encode()))}
+	x.send(chain.ID, &message.BlocksReceived{Origin: chain.Gossip, Blocks: []message.Block{content}})
+	if h := x.proof(x.pick(t, "tip")); h != nil {
+		x.send(chain.ID, &message.QueueWork{Header: spoil(h.Encode())})
+		x.send(miner.ID, &message.SubmitAuxBlock{Hash: [32]byte{1}, AuxPow: spoil(h.AuxPow.Namecoin())})
+	}
+}
