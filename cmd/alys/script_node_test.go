@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/ethclient"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -40,6 +45,52 @@ func awaitCommand(ts *testscript.TestScript, neg bool, args []string) {
 		case <-ctx.Done():
 			ts.Fatalf("no node with %s blocks on %s after %s: %+v, %v", args[1], args[0], patience, s, err)
 		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// transferCommand sends N transfers through the JSON-RPC of a development
+// node and waits until each is in a block:
+//
+//	transfer $D 3
+func transferCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: transfer DIR COUNT")
+	}
+	count, err := strconv.ParseUint(args[1], 10, 64)
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	s, err := liveStatus(ctx, ts.MkAbs(args[0]))
+	ts.Check(err)
+	client, err := ethclient.DialContext(ctx, s.HTTP)
+	ts.Check(err)
+	defer client.Close()
+	chainID, err := client.ChainID(ctx)
+	ts.Check(err)
+	// The first account of the well-known test mnemonic, funded by the genesis.
+	key, err := crypto.HexToECDSA("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
+	ts.Check(err)
+	from := crypto.PubkeyToAddress(key.PublicKey)
+	nonce, err := client.NonceAt(ctx, from, nil)
+	ts.Check(err)
+	for i := range count {
+		tx := types.MustSignNewTx(key, types.LatestSignerForChainID(chainID), &types.DynamicFeeTx{
+			ChainID: chainID, Nonce: nonce + i, To: &common.Address{0xa1}, Value: big.NewInt(1), Gas: 21000,
+			GasTipCap: big.NewInt(1e9), GasFeeCap: big.NewInt(1e11),
+		})
+		ts.Check(client.SendTransaction(ctx, tx))
+	}
+	for {
+		done, err := client.NonceAt(ctx, from, nil)
+		ts.Check(err)
+		if done >= nonce+count {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			ts.Fatalf("%d of %d transfers are in blocks after %s", done-nonce, count, patience)
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }

@@ -46,6 +46,7 @@ func runScripts(t *testing.T, dir string) {
 			"damage":    damageCommand,
 			"glob":      globCommand,
 			"interrupt": interruptCommand,
+			"transfer":  transferCommand,
 			"unlock":    unlockCommand,
 			"killed":    killedCommand,
 			"lock":      lockCommand,
