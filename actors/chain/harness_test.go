@@ -52,11 +52,13 @@ type rig struct {
 	aux        *message.AuxBlock // the newest work handed out
 	signed     map[uint64]common.Hash
 
-	names  map[common.Hash]string // of roots and payload hashes
-	blocks map[string]*block.Signed
-	log    strings.Builder
-	failed int    // turns
-	each   func() // called after every turn
+	names    map[common.Hash]string // of roots and payload hashes
+	blocks   map[string]*block.Signed
+	order    []string // names in the order the blocks were made
+	log      strings.Builder
+	failed   int    // turns
+	refusing bool   // the signer refuses
+	each     func() // called after every turn
 }
 
 type timer struct {
@@ -116,6 +118,9 @@ func (r *rig) add(name string, b *block.Signed) {
 	r.names[b.Block.Root()] = name
 	if _, ok := r.names[b.Block.Payload.BlockHash]; !ok {
 		r.names[b.Block.Payload.BlockHash] = name
+	}
+	if r.blocks[name] == nil {
+		r.order = append(r.order, name)
 	}
 	r.blocks[name] = b
 }
@@ -187,7 +192,11 @@ func (r *rig) stepTwin(in actors.Input, want []byte) {
 func (r *rig) output(by core.ID, ref core.Ref, o core.Output) {
 	switch m := o.Message.(type) {
 	case *message.StartTimer:
-		r.timers = append(r.timers, timer{ref: ref, at: m.At, due: r.mono + m.At - r.wall})
+		at := m.At
+		if at == 0 {
+			at = r.wall + int64(m.After)
+		}
+		r.timers = append(r.timers, timer{ref: ref, at: at, due: r.mono + at - r.wall})
 		return
 	case *message.SignBlock:
 		if before, ok := r.signed[m.Slot]; ok && before != m.Root {
@@ -236,6 +245,9 @@ func (r *rig) execute(request core.Message) core.Message {
 	case *message.BuildPayload:
 		return r.layer.build(m)
 	case *message.SignBlock:
+		if r.refusing {
+			return &message.SignRefused{Root: m.Root, Reason: "no key"}
+		}
 		return &message.BlockSigned{Root: m.Root, Signature: aura.DevKey(uint64(r.config.Authority) + 1).Sign(m.Root)}
 	default:
 		r.t.Fatalf("no edge for %s", request.Type())

@@ -49,6 +49,9 @@ func (x *turn) receive(b Executing, origin string) *Entry {
 	}
 	id := message.BlockID{Root: root, Number: signed.Block.Payload.BlockNumber}
 	if known := x.Entry(root); known != nil {
+		if known.Status == Invalid && origin == Legacy { // an import waits for an answer to each block
+			x.refuse(id, origin, invalid("execution_payload", "it was refused before; the fact with its hash says why"))
+		}
 		return x.known(known, signed, b.Signed)
 	}
 	parent, no := x.validate(signed, root, origin)

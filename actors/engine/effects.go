@@ -19,12 +19,13 @@ func (s *State) importFirst(out *core.Out) {
 	out.Effect(Edge, core.UntilDone, &message.ImportPayloads{Blocks: b.Blocks, Finalized: b.Finalized})
 }
 
-// waitBeforeRetry starts the timer before the first batch is tried again.
+// waitBeforeRetry starts the timer before the first batch is tried again. It
+// counts from now: the turn's time may be ahead of the wall clock for long.
 func (s *State) waitBeforeRetry(t core.Turn, out *core.Out) {
-	pause := int64(retryFirstMs) << min(s.Attempts, 10)
+	pause := uint64(retryFirstMs) << min(s.Attempts, 10)
 	s.Attempts++
 	s.Waiting = core.Ref{Sequence: t.Sequence, Index: uint32(len(out.List()))}
-	out.Effect(TimerEdge, core.Expiring, &message.StartTimer{At: t.Time + min(pause, retryMostMs)})
+	out.Effect(TimerEdge, core.Expiring, &message.StartTimer{After: min(pause, retryMostMs)})
 }
 
 // buildPayload asks for a payload. Expiring: after a restart its slot is past.

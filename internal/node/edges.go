@@ -40,7 +40,10 @@ func (t *timerEdge) Execute(ctx context.Context, r actors.Request) {
 	if !ok {
 		return
 	}
-	wait := time.UnixMilli(m.At).Sub(t.wall())
+	wait := time.Duration(m.After) * time.Millisecond
+	if m.At != 0 {
+		wait = time.UnixMilli(m.At).Sub(t.wall())
+	}
 	timer := time.AfterFunc(max(wait, 0), func() {
 		now := t.wall()
 		r.Reply(&message.TimerFired{Due: m.At, Wall: now.UnixMilli(), Monotonic: now.Sub(t.start).Milliseconds()})

@@ -19,9 +19,10 @@ func (m *BlockID) Fields(f *record.Fields) {
 	f.Uint64(2, &m.Number)
 }
 
-// StartTimer is an expiring effect: answer with TimerFired at At.
+// StartTimer is an expiring effect: answer with TimerFired at At, or After later.
 type StartTimer struct {
-	At int64 // Unix milliseconds
+	At    int64  // Unix milliseconds by the wall clock; 0 when After counts
+	After uint64 // milliseconds from now by the monotonic clock
 }
 
 // Type implements core.Message.
@@ -33,6 +34,7 @@ func (*StartTimer) Schema() uint32 { return 1 }
 // Fields implements record.Record.
 func (m *StartTimer) Fields(f *record.Fields) {
 	f.Int64(1, &m.At)
+	f.Uint64(2, &m.After)
 }
 
 // TimerFired answers StartTimer with the clocks read when it fired.
