@@ -51,9 +51,6 @@ Examples:
 // nodeOptions turns settings into options, and reads the files they name.
 func nodeOptions(s *settings) (o node.Options, err error) {
 	o = resourceOptions(s)
-	if from := s.Origin("snapshot.every"); from.Layer != "default" {
-		s.log.Warn("this version takes a snapshot every five minutes, whatever snapshot.every says", "set_by", from.String())
-	}
 	o.NotValidator = s.NotValidator
 	o.BuildWait = s.Production.BuildWait
 	o.EngineHTTPAddr = s.Engine.HTTPAddr
