@@ -4,7 +4,7 @@
 // ancestors only.
 //
 //	message            does
-//	node_configured    genesis on the first run; arms the slot timer when producing
+//	node_configured    genesis on the first run; asks for the clock when producing
 //	timer_fired        one slot: produce, or say why not; arms the next
 //	payload_ready      composes the block and asks for its signature
 //	build_failed       the slot passes

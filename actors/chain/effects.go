@@ -22,13 +22,19 @@ const (
 	SignerEdge core.Edge = "signer"
 )
 
+// readClock asks for the first look at the clocks of a run. The turn's time
+// would not do for the first slot: it may be ahead of the wall clock for long.
+func (x *turn) readClock() {
+	if x.Config.Producing && x.Config.HasAuthority {
+		x.Timer = x.nextRef()
+		x.out.Effect(TimerEdge, core.Expiring, &message.StartTimer{After: 1})
+	}
+}
+
 // armTimer asks for the start of our next slot after now (Unix milliseconds).
 // Expiring: a slot that a restart missed is gone. The time depends on nothing
 // but now, so a clock that was wrong once cannot put production off for long.
 func (x *turn) armTimer(now int64) {
-	if !x.Config.Producing || !x.Config.HasAuthority {
-		return
-	}
 	duration := x.rules.spec.SlotDuration
 	slot := x.slotAt(now) + 1
 	n := uint64(len(x.rules.spec.Authorities))

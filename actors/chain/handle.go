@@ -121,9 +121,7 @@ func (x *turn) nodeConfigured(m *message.NodeConfigured) {
 		x.importGenesis(m)
 	}
 	x.tellMiner(true, nil)
-	if m.Producing {
-		x.armTimer(x.Time)
-	}
+	x.readClock()
 }
 
 func (x *turn) importGenesis(m *message.NodeConfigured) {

@@ -144,7 +144,7 @@ func (r *rig) drain() {
 
 // step makes one turn, keeps its contents and effects, and writes it down.
 func (r *rig) step(in actors.Input) {
-	in.Time = startWall + r.mono
+	in.Time = r.wall
 	turn, err := r.machine.Step(in)
 	if err != nil {
 		r.t.Fatalf("%s of %s is no turn: %v", in.Message.Type(), in.Actor, err)

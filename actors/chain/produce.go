@@ -32,9 +32,11 @@ func (x *turn) timerFired(m *message.TimerFired) {
 	if x.Cause != x.Timer {
 		return // a timer that a newer one replaced
 	}
+	first := !x.Clock.Based
 	slot, step := x.slotAt(m.Wall), x.clockStep(m)
 	ours := aura.Author(slot, len(x.rules.spec.Authorities)) == int(x.Config.Authority)
 	switch {
+	case first: // of this run, in the middle of a slot
 	case !ours || slot == x.LastSlot: // the timer was late or early
 	case x.Clock.Stepped:
 		// The slot is not marked as used: the clock that names it may be wrong.

@@ -21,7 +21,6 @@ import (
 type explorer struct {
 	*rig
 	t     *rapid.T
-	names []string // of blocks made or produced, oldest first
 	made  int
 	final uint64
 }
@@ -68,17 +67,8 @@ func (x *explorer) check() {
 }
 
 func (x *explorer) pick(t *rapid.T, label string) string {
-	x.names = []string{"genesis"}
-	for name := range x.blocks {
-		if name != "genesis" {
-			x.names = append(x.names, name)
-		}
-	}
-	slices.SortFunc(x.names, func(a, b string) int {
-		return int(x.blocks[a].Block.Payload.Timestamp) - int(x.blocks[b].Block.Payload.Timestamp) + slices.Compare([]byte(a), []byte(b))
-	})
-	last := len(x.names) - 1
-	return x.names[last-min(rapid.IntRange(0, 9).Draw(t, label), last)]
+	last := len(x.order) - 1
+	return x.order[last-min(rapid.IntRange(0, 9).Draw(t, label), last)]
 }
 
 func (x *explorer) block(t *rapid.T) {
@@ -109,13 +99,13 @@ func (x *explorer) block(t *rapid.T) {
 // proof is one for the open blocks of a branch, or nil when there are none.
 func (x *explorer) proof(tip string) *block.AuxPowHeader {
 	final := x.blocks["genesis"].Block.Root()
-	for b := x.blocks[tip]; b.Block.Payload.BlockNumber > 0; b = x.blocks[x.name(b.Block.ParentHash)] {
+	for b := x.blocks[tip]; b != nil && b.Block.Slot > 0; b = x.blocks[x.name(b.Block.ParentHash)] {
 		if b.Block.AuxPowHeader != nil {
 			final = b.Block.AuxPowHeader.RangeEnd
 			break
 		}
 	}
-	for b := x.blocks[tip]; b != nil && b.Block.Payload.BlockNumber > 0; b = x.blocks[x.name(b.Block.ParentHash)] {
+	for b := x.blocks[tip]; b != nil && b.Block.Slot > 0; b = x.blocks[x.name(b.Block.ParentHash)] {
 		if b.Block.ParentHash == final {
 			return x.header(x.name(b.Block.Root()), tip, common.Address{0xa1})
 		}

@@ -2,6 +2,7 @@ package chain_test
 
 import (
 	"fmt"
+	"math/big"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,21 +19,21 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
 )
 
-// TestScripts plays testdata/*.txt. Each command prints the facts and effects it
+// TestScripts plays testdata/scripts. Each command prints the facts and effects it
 // led to, one a line; -rewrite writes what is printed into the files.
 //
 //	node [members=] [authority=] [follower] [max=] [retarget]   a new node
 //	wait MS | clock MS          time passes | the wall clock alone is moved
-//	block NAME on=PARENT [by=0,1] [seconds=] [slot=] [extra=] [txs=] [tip=] [carry=A..B] [wrong=WHAT]
-//	receive NAME... [origin=]   blocks arrive in one message
+//	block NAME on=PARENT [by=0,1] [seconds=] [slot=] [extra=] [txs=] [tip=] [carry=A..B] [unpaid] [wrong=WHAT]
+//	receive NAME... [origin=] [fees=]   blocks arrive in one message
 //	approve NAME by= [key=]     an approval arrives
 //	tx N [tip=]                 transactions wait in the execution layer
 //	aux | solve [again] | queue A..B [to=]
-//	hold EDGE | free EDGE | layer [judges=N]
+//	hold EDGE | free EDGE | layer [judges=N] | signer [refuses]
 //	legacy-head NAME final=NAME
 //	restart | state
 func TestScripts(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
 		var r *rig
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			if d.Cmd == "node" {
@@ -120,6 +121,7 @@ var commands = map[string]func(*rig, *datadriven.TestData){
 		delete(r.held, core.Edge(d.CmdArgs[0].Key))
 		r.run()
 	},
+	"signer": func(r *rig, d *datadriven.TestData) { r.refusing = d.HasArg("refuses") },
 	"layer": func(r *rig, d *datadriven.TestData) {
 		r.layer.limit = -1
 		if d.HasArg("judges") {
@@ -140,7 +142,7 @@ func argNumber(d *datadriven.TestData) int {
 }
 
 func scriptBlock(r *rig, d *datadriven.TestData) {
-	p := plan{parent: text(d, "on", "genesis"), seconds: number(d, "seconds", 1), slot: number(d, "slot", 0), extra: text(d, "extra", "")}
+	p := plan{parent: text(d, "on", "genesis"), seconds: number(d, "seconds", 1), unpaid: d.HasArg("unpaid"), slot: number(d, "slot", 0), extra: text(d, "extra", "")}
 	for _, by := range strings.Split(text(d, "by", "0"), ",") {
 		if i, err := strconv.Atoi(by); err == nil {
 			p.by = append(p.by, i)
@@ -167,11 +169,14 @@ func scriptReceive(r *rig, d *datadriven.TestData) {
 	for _, a := range d.CmdArgs {
 		if a.Key == "junk" {
 			r.send(chain.ID, &message.BlocksReceived{Origin: chain.Gossip, Blocks: []message.Block{{Signed: record.NewContent([]byte("junk"))}}})
-		} else if a.Key != "origin" {
+		} else if a.Key != "origin" && a.Key != "fees" {
 			list = append(list, r.blocks[a.Key])
 		}
 	}
-	if len(list) > 0 {
+	if d.HasArg("fees") {
+		m := message.Block{Signed: record.NewContent(list[0].Encode()), HasFees: true, Fees: new(big.Int).SetUint64(number(d, "fees", 0)).Bytes()}
+		r.send(chain.ID, &message.BlocksReceived{Origin: chain.Legacy, Blocks: []message.Block{m}})
+	} else if len(list) > 0 {
 		r.receive(text(d, "origin", chain.Gossip), list...)
 	}
 }
