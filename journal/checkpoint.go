@@ -2,8 +2,8 @@ package journal
 
 import (
 	"errors"
+	"os"
 
-	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
@@ -34,7 +34,7 @@ func (j *Journal) Checkpoint(dir string) error {
 	for _, d := range []string{dir, partial} {
 		if _, err := fs.Stat(d); err == nil {
 			return fault.New(fault.Invalid, "journal: checkpoint directory %s exists already; remove it or name another", d)
-		} else if !oserror.IsNotExist(err) {
+		} else if !errors.Is(err, os.ErrNotExist) {
 			return fault.Wrap(fault.Fatal, err, "journal: checkpoint directory "+d)
 		}
 	}

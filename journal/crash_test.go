@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 
-	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"pgregory.net/rapid"
@@ -163,7 +163,7 @@ func TestCrashProperty(t *testing.T) {
 			"checkpoint": func(rt *rapid.T) {
 				durable := j.Durable()
 				// A crash may have kept the copy of an earlier checkpoint.
-				if err := errors.Join(mem.RemoveAll("copy"), mem.RemoveAll("copy.partial")); err != nil && !oserror.IsNotExist(err) {
+				if err := errors.Join(mem.RemoveAll("copy"), mem.RemoveAll("copy.partial")); err != nil && !errors.Is(err, os.ErrNotExist) {
 					rt.Fatal(err)
 				}
 				if err := j.Checkpoint("copy"); err != nil {

@@ -40,7 +40,7 @@ type CorruptError struct {
 // errCorrupt gives every CorruptError its grade.
 var errCorrupt = fault.New(fault.Corrupt, "the journal is damaged")
 
-const corruptAdvice = "; keep the directory as it is and restore a backup, or read what is left with the journal's repair command"
+const corruptAdvice = "; keep the directory as it is and restore a backup (docs/operator.md)"
 
 // Error returns place, damage and what to do.
 func (e *CorruptError) Error() string {

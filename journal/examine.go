@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
-	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/wal"
@@ -57,7 +57,7 @@ func examine(o Options, cache *pebble.Cache) (examined, error) {
 		}
 		x.plan.Last, x.plan.Checked, x.time = tail.last, tail.from, tail.time
 		x.judge(&f, tail)
-	} else if !oserror.IsNotExist(err) {
+	} else if !errors.Is(err, os.ErrNotExist) {
 		return x, fault.Wrap(fault.Fatal, err, "look for journal database "+dir)
 	}
 	x.decision = decide(f)

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"os"
 
-	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
@@ -94,7 +94,7 @@ type headRead struct {
 // readHeadFile reads the record. Its error is a failure to read, never damage.
 func readHeadFile(fs vfs.FS, path string) (headRead, error) {
 	f, err := fs.Open(path)
-	if oserror.IsNotExist(err) {
+	if errors.Is(err, os.ErrNotExist) {
 		return headRead{state: headAbsent}, nil
 	}
 	if err != nil {

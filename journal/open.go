@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
 
-	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -153,7 +153,7 @@ func (j *Journal) begin(head Head, time int64) {
 func (j *Journal) create() error {
 	fs, dir := j.opt.FS, j.opt.Dir
 	fresh, final := fs.PathJoin(dir, newDatabase), fs.PathJoin(dir, databaseName)
-	if err := fs.RemoveAll(fresh); err != nil && !oserror.IsNotExist(err) {
+	if err := fs.RemoveAll(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fault.Wrap(fault.Fatal, err, "remove unfinished database "+fresh)
 	}
 	id, err := newID()
@@ -185,7 +185,7 @@ func (j *Journal) create() error {
 
 // lockDir makes the directory if it may, and takes it for this process.
 func lockDir(o Options) (unlocker, error) {
-	if _, err := o.FS.Stat(o.Dir); oserror.IsNotExist(err) {
+	if _, err := o.FS.Stat(o.Dir); errors.Is(err, os.ErrNotExist) {
 		if o.ReadOnly {
 			return nil, fault.New(fault.Invalid, "journal %s: %w", o.Dir, ErrAbsent)
 		}

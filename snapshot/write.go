@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"sync"
 
-	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
@@ -243,4 +242,4 @@ func (s *Store) syncDir(dir string) error {
 	return fault.Wrap(fault.Temporary, err, "syncing the snapshot directory "+dir)
 }
 
-func notExist(err error) bool { return oserror.IsNotExist(err) || errors.Is(err, fs.ErrNotExist) }
+func notExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -14,16 +14,11 @@ import (
 
 // aheadOfUse are direct dependencies that nothing imports yet, and what for.
 // They may do without a page until they are used.
-var aheadOfUse = map[string]string{
-	"github.com/cockroachdb/datadriven": "scripted tests of actor cores",
-	"github.com/vmihailenco/msgpack/v5": "refused by decision 0010; go.mod still lists it",
-}
+var aheadOfUse = map[string]string{}
 
 // throughOthers are modules that are imported although go.mod lists them as
 // indirect, and why.
-var throughOthers = map[string]string{
-	"github.com/cockroachdb/errors": "comes with Pebble, whose file systems are asked with it whether a file is missing (decision 0001)",
-}
+var throughOthers = map[string]string{}
 
 // testOnly are modules that must not reach the binary (decision 0022).
 var testOnly = []string{
