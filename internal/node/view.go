@@ -64,6 +64,9 @@ func (v *view) fold(m core.Message) {
 	case *message.BlockConnected:
 		c.Connected++
 		c.HeadSlot, c.HeadTime = m.Slot, m.Timestamp
+		if m.Number == 0 { // genesis is final by itself (C3)
+			c.Finalized = message.BlockID{Root: m.Root}
+		}
 		if m.Carrier {
 			c.LatestPow = message.BlockID{Root: m.Root, Number: m.Number}
 			c.WorkQueued = false
