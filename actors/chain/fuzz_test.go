@@ -25,9 +25,9 @@ func FuzzOutside(f *testing.F) {
 		r := newRig(t, 1, nil)
 		r.wait(2500)
 		r.receive(chain.Gossip, r.make("b", plan{parent: "s1001"}))
+		r.send(miner.ID, &message.CreateAuxBlock{})
 		r.send(chain.ID, &message.BlocksReceived{Origin: chain.Sync, Blocks: []message.Block{{Signed: record.NewContent(signed)}, {}}})
 		r.send(chain.ID, &message.QueueWork{Header: header})
-		r.send(miner.ID, &message.CreateAuxBlock{})
 		r.send(miner.ID, &message.SubmitAuxBlock{Hash: r.aux.Hash, AuxPow: proof})
 		var sig aura.Signature
 		copy(sig[:], signature)

@@ -111,12 +111,12 @@ func (x *turn) nodeConfigured(m *message.NodeConfigured) {
 	if !first && (m.ChainSpec.Hash != x.Config.ChainSpec.Hash || m.GenesisPayload.Hash != x.Config.GenesisPayload.Hash) {
 		panic("chain spec or genesis differs from the one this journal began with")
 	}
+	if b := x.Building; b != nil && (len(b.Unsigned) == 0 || m.Authority != x.Config.Authority) {
+		x.Building = nil // a build request expires now; the slot is not the new authority's
+		x.skip(b.Slot, "the node was restarted while the block was being made")
+	}
 	x.Config, x.rules = m, r
 	x.Clock = clock{}
-	if b := x.Building; b != nil && len(b.Unsigned) == 0 {
-		x.Building = nil // its build request, if one still waits, expires now
-		x.skip(b.Slot, "the node was restarted while the payload was being built")
-	}
 	if first {
 		x.importGenesis(m)
 	}

@@ -71,18 +71,35 @@ func (x *explorer) pick(t *rapid.T, label string) string {
 	return x.order[last-min(rapid.IntRange(0, 9).Draw(t, label), last)]
 }
 
+// block makes a few blocks in a row, most of them good, on the head or elsewhere.
 func (x *explorer) block(t *rapid.T) {
-	x.made++
-	p := plan{parent: x.pick(t, "parent"), seconds: rapid.Uint64Range(1, 3).Draw(t, "seconds")}
+	parent := x.name(x.state().Head.Root)
+	if rapid.IntRange(0, 2).Draw(t, "elsewhere") == 0 {
+		parent = x.pick(t, "parent")
+	}
+	var made []*block.Signed
+	for range rapid.IntRange(1, 4).Draw(t, "blocks") {
+		x.made++
+		name := fmt.Sprintf("b%d", x.made)
+		made = append(made, x.make(name, x.plan(t, parent)))
+		parent = name
+	}
+	if rapid.IntRange(0, 4).Draw(t, "late") > 0 {
+		x.receive(rapid.SampledFrom([]string{chain.Gossip, chain.Sync, chain.Legacy}).Draw(t, "origin"), made...)
+	}
+}
+
+func (x *explorer) plan(t *rapid.T, parent string) plan {
+	p := plan{parent: parent, seconds: rapid.Uint64Range(1, 3).Draw(t, "seconds")}
 	for i := range x.spec.Authorities {
-		if rapid.IntRange(0, 3).Draw(t, "signs") > 0 {
+		if rapid.IntRange(0, 5).Draw(t, "signs") > 0 {
 			p.by = append(p.by, i)
 		}
 	}
 	for i := range rapid.IntRange(0, 2).Draw(t, "txs") {
 		p.txs = append(p.txs, transfer(uint64(i), 3))
 	}
-	switch rapid.IntRange(0, 9).Draw(t, "kind") {
+	switch rapid.IntRange(0, 15).Draw(t, "kind") {
 	case 0:
 		p.extra = "bad"
 	case 1, 2, 3:
@@ -90,10 +107,7 @@ func (x *explorer) block(t *rapid.T) {
 	case 4:
 		p.change = breakers[rapid.SampledFrom([]string{"number", "hash", "state", "payload", "pegouts"}).Draw(t, "wrong")]
 	}
-	b := x.make(fmt.Sprintf("b%d", x.made), p)
-	if rapid.IntRange(0, 4).Draw(t, "late") > 0 {
-		x.receive(rapid.SampledFrom([]string{chain.Gossip, chain.Sync, chain.Legacy}).Draw(t, "origin"), b)
-	}
+	return p
 }
 
 // proof is one for the open blocks of a branch, or nil when there are none.

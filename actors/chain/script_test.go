@@ -31,7 +31,7 @@ import (
 //	aux | solve [again] | queue A..B [to=]
 //	hold EDGE | free EDGE | layer [judges=N] | signer [refuses]
 //	legacy-head NAME final=NAME
-//	restart | state
+//	restart [authority=] | state
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
 		var r *rig
@@ -128,7 +128,9 @@ var commands = map[string]func(*rig, *datadriven.TestData){
 			r.layer.limit = int(number(d, "judges", 0))
 		}
 	},
-	"restart":     func(r *rig, _ *datadriven.TestData) { r.restart(nil) },
+	"restart": func(r *rig, d *datadriven.TestData) {
+		r.restart(func(m *message.NodeConfigured) { m.Authority = uint32(number(d, "authority", uint64(m.Authority))) })
+	},
 	"state":       func(r *rig, _ *datadriven.TestData) { r.log.WriteString(describeState(r)) },
 	"legacy-head": scriptLegacyHead,
 }

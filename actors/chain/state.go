@@ -22,7 +22,8 @@ const keepBelowFinalized = 4096
 
 // State is what the chain actor knows: the tree of blocks above the finalised
 // one, headers of a window below it, pointers, and what is under way. Its size
-// is bounded by the window and the blocks since the last proof of work.
+// is bounded by the window or the last two ranges that were finalised, whichever
+// is longer, the blocks since, [maxCandidates] and [maxExecuting].
 type State struct {
 	pointers
 	rules  *rules // derived from Config; nil until configured
