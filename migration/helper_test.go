@@ -185,14 +185,12 @@ type node struct {
 	batches []*message.BlocksReceived // in the order of arrival
 	head    *message.LegacyHead
 
-	last      uint64 // height handed over last
-	connected uint64
-	most      uint64                                          // blocks that were ahead at most
-	judge     func(*block.Signed, message.Block) core.Message // nil: connected
-	end       func(*message.LegacyHead) core.Message          // nil: imported
-	state     common.Hash
-	fail      error
-	sync      bool // connect within Blocks
+	last  uint64                                          // height handed over last
+	judge func(*block.Signed, message.Block) core.Message // nil: connected
+	end   func(*message.LegacyHead) core.Message          // nil: imported
+	state common.Hash
+	fail  error
+	sync  bool // connect within Blocks
 }
 
 func (n *node) Blocks(ctx context.Context, m *message.BlocksReceived) error {
