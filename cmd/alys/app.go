@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/AnduroProject/alys-go/internal/config"
 )
 
 // newApp builds the command tree.
@@ -69,7 +71,7 @@ func group(cc *cli.Context) error {
 	if where == "" || len(commands) == 0 {
 		commands, where = cc.App.Commands, cc.App.Name
 	}
-	return usage("%s has no command %q%s; see %s --help", where, name, didYouMean(commandNames(commands), name), where)
+	return usage("%s has no command %q%s; see %s --help", where, name, config.Suggest(commandNames(commands), name), where)
 }
 
 func usageError(cc *cli.Context, err error, _ bool) error {
@@ -80,7 +82,7 @@ func usageError(cc *cli.Context, err error, _ bool) error {
 	text := err.Error()
 	if flag, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
 		flag = strings.TrimLeft(flag, "-")
-		text = "there is no flag --" + flag + didYouMean(flagNames(cc.Command.Flags), flag)
+		text = "there is no flag --" + flag + config.Suggest(flagNames(cc.Command.Flags), flag)
 	}
 	return usage("%s: %s; see %s --help", name, text, name)
 }

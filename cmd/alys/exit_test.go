@@ -89,18 +89,3 @@ func TestPayloadIsJSON(t *testing.T) {
 		}
 	})
 }
-
-func FuzzDidYouMean(f *testing.F) {
-	f.Add("replay", "rplay")
-	f.Add("", "x")
-	f.Fuzz(func(t *testing.T, a, b string) {
-		if len(a)+len(b) > 4096 {
-			return
-		}
-		d := editDistance(a, b)
-		if d != editDistance(b, a) || (d == 0) != (a == b) || d > max(len(a), len(b)) {
-			t.Errorf("distance %d between %q and %q", d, a, b)
-		}
-		_ = didYouMean([]string{a}, b)
-	})
-}

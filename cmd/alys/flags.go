@@ -49,39 +49,3 @@ func flagText(f cli.Flag) string {
 	}
 	return text + "\t" + meaning
 }
-
-// didYouMean returns a suggestion to append to an error about an unknown name,
-// or "" when no known name is near.
-func didYouMean(known []string, name string) string {
-	best, distance := "", 1+max(1, len(name)/3)
-	for _, k := range known {
-		if d := editDistance(k, name); d < distance {
-			best, distance = k, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean %s?)", best)
-}
-
-// editDistance counts the bytes to insert, delete or change to get from a to b.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
-}

@@ -44,7 +44,7 @@ func (l *loader) environ(pairs []string) map[string]variable {
 			vars[name] = variable{text, Origin{Layer: "env", Name: name}}
 		case !unknown[name]:
 			unknown[name] = true
-			l.fail("there is no setting for the variable %s%s", printable(clip(name)), suggest(known, name))
+			l.fail("there is no setting for the variable %s%s", printable(clip(name)), Suggest(known, name))
 		}
 	}
 	return vars
@@ -71,7 +71,7 @@ func (l *loader) flags(given map[string]string) {
 	}
 	sort.Strings(unknown)
 	for _, name := range unknown {
-		l.fail("there is no setting for the flag --%s%s", printable(clip(name)), suggest(known, name))
+		l.fail("there is no setting for the flag --%s%s", printable(clip(name)), Suggest(known, name))
 	}
 }
 
@@ -118,7 +118,7 @@ func (l *loader) document(path string, data []byte) {
 	})
 	for _, key := range unknown {
 		l.fail("%s: there is no setting %s%s", Origin{Layer: "file", Name: path, Line: lineOf(lines, key)},
-			printable(clip(key)), suggest(known, key))
+			printable(clip(key)), Suggest(known, key))
 	}
 }
 

@@ -2,10 +2,10 @@ package config
 
 import "strings"
 
-// suggest returns a hint to append to an error about an unknown name, or "" when
+// Suggest returns a hint to append to an error about an unknown name, or "" when
 // no known name is near. Upper and lower case, '-', '_' and '.' count as equal,
 // and a name that only lacks its table is found.
-func suggest(known []string, name string) string {
+func Suggest(known []string, name string) string {
 	if len(name) > 100 {
 		return ""
 	}
