@@ -8,7 +8,7 @@ FUZZTIME  ?= 10s
 DATA      ?= alys-data
 
 # Packages that run goroutines of ours.
-RUNTIME   := ./actors/... ./journal/... ./snapshot/... ./replay/... ./internal/memo/... ./internal/node/... \
+RUNTIME   := ./actors/... ./journal/... ./snapshot/... ./replay/... ./projections/... ./internal/memo/... ./internal/node/... \
              ./internal/edge/admin/... ./internal/edge/mergeminer/... ./internal/progress/... ./migration/...
 
 # Pinned: a linter that changes by itself breaks old commits.

@@ -12,8 +12,6 @@ import (
 	"github.com/AnduroProject/alys-go/internal/memo"
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
-	"github.com/AnduroProject/alys-go/internal/protocol/record"
-	"github.com/AnduroProject/alys-go/journal"
 )
 
 func statusCommand() *cli.Command {
@@ -73,20 +71,13 @@ func storedStatus(ctx context.Context, s *settings) (status node.Status, err err
 	if err != nil {
 		return status, err
 	}
-	state := machine.State(chain.ID).(*chain.State)
-	f := &folder{head: state.Head, finalized: state.Finalized, latestPow: state.LatestPow}
-	if e := state.Entry(state.Head.Root); e != nil {
-		f.chain.HeadSlot, f.chain.HeadTime = e.Slot, e.Timestamp
-	}
-	if c := state.Spec(); c != nil {
-		f.chain.ChainID = c.ChainID
-	}
-	if err := f.fold(ctx, src.journal, machine.Sequence()+1); err != nil {
+	view := node.ViewOf(machine.State(chain.ID).(*chain.State))
+	if err := view.Follow(ctx, src.journal, machine.Sequence()+1); err != nil {
 		return status, err
 	}
 	status = node.Status{
-		Version: version, DataDir: s.dataDir, Chain: f.chain, Snapshot: machine.Sequence(),
-		Head: blockStatus(f.head), Finalized: blockStatus(f.finalized), LatestPow: blockStatus(f.latestPow),
+		Version: version, DataDir: s.dataDir, Chain: view, Snapshot: machine.Sequence(),
+		Head: blockStatus(view.Head), Finalized: blockStatus(view.Finalized), LatestPow: blockStatus(view.LatestPow),
 		Journal:  node.JournalStatus{ID: src.journal.ID().String(), Head: durable.Sequence, Durable: durable.Sequence, Hash: durable.Hash.String()},
 		Warnings: append([]string{}, src.journal.Opened().Warnings...),
 	}
@@ -95,59 +86,6 @@ func storedStatus(ctx context.Context, s *settings) (status node.Status, err err
 
 func blockStatus(id message.BlockID) node.BlockStatus {
 	return node.BlockStatus{Height: id.Number, Hash: id.Root.Hex()}
-}
-
-// folder follows the facts about the head's branch.
-type folder struct {
-	head, finalized, latestPow message.BlockID
-	chain                      node.Chain
-}
-
-func (f *folder) fold(ctx context.Context, j *journal.Journal, from uint64) error {
-	it := j.Iterate(from, false)
-	defer it.Close()
-	for it.Next() && ctx.Err() == nil {
-		e, err := it.Event()
-		if err != nil {
-			return err
-		}
-		for i := range e.Outputs {
-			if e.Outputs[i].Kind != journal.KindFact {
-				continue
-			}
-			if err := f.fact(&e.Outputs[i]); err != nil {
-				return err
-			}
-		}
-	}
-	return errors.Join(it.Err(), ctx.Err())
-}
-
-func (f *folder) fact(o *journal.Output) error {
-	switch o.Type {
-	case (*message.BlockConnected)(nil).Type():
-		var m message.BlockConnected
-		if err := record.Decode(o.Payload, &m, nil); err != nil {
-			return err
-		}
-		f.chain.HeadSlot, f.chain.HeadTime = m.Slot, m.Timestamp
-		if m.Carrier {
-			f.latestPow = message.BlockID{Root: m.Root, Number: m.Number}
-		}
-	case (*message.HeadChanged)(nil).Type():
-		var m message.HeadChanged
-		if err := record.Decode(o.Payload, &m, nil); err != nil {
-			return err
-		}
-		f.head = message.BlockID{Root: m.Root, Number: m.Number}
-	case (*message.BlockFinalized)(nil).Type():
-		var m message.BlockFinalized
-		if err := record.Decode(o.Payload, &m, nil); err != nil {
-			return err
-		}
-		f.finalized = message.BlockID{Root: m.Root, Number: m.Number}
-	}
-	return nil
 }
 
 func printStatus(cc *cli.Context, s node.Status) error {

@@ -71,7 +71,7 @@ func (n *Node) open(ctx context.Context) error {
 	if n.config, err = n.configuration(genesis); err != nil {
 		return err
 	}
-	n.view.reset(chainState(n.recovered.Machine))
+	n.view.now = ViewOf(chainState(n.recovered.Machine))
 	n.runtime = actors.NewRuntime(actors.Options{
 		Journal: n.journal, Machine: n.recovered.Machine,
 		Clock:     func() int64 { return time.Now().UnixMilli() },

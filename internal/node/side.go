@@ -15,6 +15,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/edge/admin"
 	"github.com/AnduroProject/alys-go/internal/edge/mergeminer"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+	"github.com/AnduroProject/alys-go/projections/heads"
 )
 
 // sideTasks starts what runs beside the sequencer: control socket, metrics,
@@ -50,7 +51,7 @@ type Status struct {
 	Head        BlockStatus   `json:"head"`
 	Finalized   BlockStatus   `json:"finalized"`
 	LatestPow   BlockStatus   `json:"latest_pow_block"`
-	Chain       Chain         `json:"chain"`
+	Chain       heads.View    `json:"chain"`
 	Producing   bool          `json:"producing"`
 	Authority   *uint32       `json:"authority,omitempty"`
 	Journal     JournalStatus `json:"journal"`
@@ -101,7 +102,7 @@ func (n *Node) Status() Status {
 	return s
 }
 
-func (n *Node) warnings(c Chain, failed uint64) (w []string) {
+func (n *Node) warnings(c heads.View, failed uint64) (w []string) {
 	if c.ClockStepped {
 		w = append(w, "production is off: the wall clock moved against the monotonic clock; correct the clock or restart the node")
 	}

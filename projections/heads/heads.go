@@ -1,0 +1,115 @@
+// Package heads is the read model of the head's branch: head, finalised block,
+// latest proof of work, and counters of what a run did. It folds facts and
+// nothing else; a node keeps it in memory, a reader of a stopped node's journal
+// folds it from a snapshot's position on.
+//
+//	v := heads.View{Head: state.Head, ...}     // where to begin
+//	v.Fold(fact)                               // live, one durable fact after the other
+//	err := v.Follow(ctx, journal, sequence)    // or from the journal
+package heads
+
+import (
+	"context"
+	"errors"
+
+	"github.com/AnduroProject/alys-go/actors/core"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/record"
+	"github.com/AnduroProject/alys-go/journal"
+)
+
+// View is the head's branch as readers see it. The counters begin at zero with
+// the first fact folded.
+type View struct {
+	Head         message.BlockID `json:"-"`
+	Finalized    message.BlockID `json:"-"`
+	LatestPow    message.BlockID `json:"-"`
+	HeadSlot     uint64          `json:"head_slot"`
+	HeadTime     uint64          `json:"head_time"` // Unix seconds
+	ChainID      uint32          `json:"chain_id"`
+	WorkQueued   bool            `json:"work_queued"` // a proof waits to be carried
+	Produced     uint64          `json:"blocks_produced"`
+	Connected    uint64          `json:"blocks_connected"`
+	Refused      uint64          `json:"blocks_refused"`
+	SlotsSkipped uint64          `json:"slots_skipped"`
+	LastSkip     string          `json:"last_skip,omitempty"` // why the last slot passed without a block
+	ClockStepped bool            `json:"clock_stepped"`       // production is off because of the clock
+}
+
+// Fold takes one fact. Facts it does not know leave it as it is.
+func (v *View) Fold(m core.Message) {
+	switch m := m.(type) {
+	case *message.BlockConnected:
+		v.blockConnected(m)
+	case *message.HeadChanged:
+		v.Head = message.BlockID{Root: m.Root, Number: m.Number}
+	case *message.BlockFinalized:
+		v.Finalized = message.BlockID{Root: m.Root, Number: m.Number}
+	case *message.BlockProduced:
+		v.Produced++
+	case *message.BlockRefused:
+		v.Refused++
+	case *message.SlotSkipped:
+		v.SlotsSkipped++
+		v.LastSkip = m.Reason
+	case *message.WorkQueued:
+		v.WorkQueued = true
+	case *message.WorkDropped:
+		v.WorkQueued = false
+	case *message.ClockStepped:
+		v.ClockStepped = !m.Agreeing
+	}
+}
+
+func (v *View) blockConnected(m *message.BlockConnected) {
+	v.Connected++
+	v.HeadSlot, v.HeadTime = m.Slot, m.Timestamp
+	if m.Number == 0 { // genesis is final by itself (C3)
+		v.Finalized = message.BlockID{Root: m.Root}
+	}
+	if m.Carrier {
+		v.LatestPow = message.BlockID{Root: m.Root, Number: m.Number}
+		v.WorkQueued = false
+	}
+}
+
+// facts makes the facts that Fold knows, by type name.
+func facts(typ string) core.Message {
+	for _, m := range []core.Message{
+		&message.BlockConnected{}, &message.HeadChanged{}, &message.BlockFinalized{}, &message.BlockProduced{},
+		&message.BlockRefused{}, &message.SlotSkipped{}, &message.WorkQueued{}, &message.WorkDropped{}, &message.ClockStepped{},
+	} {
+		if m.Type() == typ {
+			return m
+		}
+	}
+	return nil
+}
+
+// Follow folds the facts of the journal from a sequence to its durable end. No
+// turn is run again, so a journal of another behaviour can be read.
+func (v *View) Follow(ctx context.Context, j *journal.Journal, from uint64) error {
+	it := j.Iterate(from, false)
+	defer it.Close()
+	for it.Next() && ctx.Err() == nil {
+		e, err := it.Event()
+		if err != nil {
+			return err
+		}
+		for i := range e.Outputs {
+			o := &e.Outputs[i]
+			if o.Kind != journal.KindFact {
+				continue
+			}
+			m := facts(o.Type)
+			if m == nil {
+				continue
+			}
+			if err := record.Decode(o.Payload, m, nil); err != nil {
+				return err
+			}
+			v.Fold(m)
+		}
+	}
+	return errors.Join(it.Err(), ctx.Err())
+}
