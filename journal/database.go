@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -61,9 +64,7 @@ func databaseOptions(fs vfs.FS, cache *pebble.Cache, log *databaseLog) *pebble.O
 	}
 	o.Experimental.SpanPolicyFunc = splitAtPrefix
 	listener := pebble.EventListener{
-		BackgroundError: func(err error) {
-			log.log.Error("journal database: background work failed", "error", err)
-		},
+		BackgroundError: log.background,
 		// The default ends the process. A damaged block fails the read that
 		// meets it, with an error that says where.
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
@@ -131,7 +132,10 @@ func openDatabase(dir string, o *pebble.Options) (db *pebble.DB, err error) {
 func classifyOpen(dir string, err error) error {
 	var p *panicError
 	switch {
-	case pebble.IsCorruptionError(err) || errors.As(err, &p) || errors.Is(err, pebble.ErrDBNotPristine):
+	case pebble.IsCorruptionError(err), errors.As(err, &p), errors.Is(err, pebble.ErrDBNotPristine),
+		// A directory that exists had a whole database: what it names is gone.
+		errors.Is(err, pebble.ErrDBDoesNotExist), errors.Is(err, os.ErrNotExist),
+		strings.Contains(err.Error(), "object size mismatch"):
 		return &CorruptError{Key: dir, What: "the database does not open", Cause: err}
 	case strings.Contains(err.Error(), "unknown format major version"):
 		return fault.New(fault.Invalid, "journal database %s: %w: %v", dir, ErrNewerFormat, err)
@@ -147,6 +151,34 @@ type databaseLog struct {
 	fatal func(error)
 	// damaged counts the reads that met a damaged block.
 	damaged atomic.Uint64
+	logged  atomic.Int64 // Unix seconds of the last line about background work
+}
+
+// backgroundPause is the least time between two lines about failed background
+// work, in seconds. Pebble tries again at once, thousands of times a second.
+const backgroundPause = 10
+
+// background takes a failure of a flush or compaction. Pebble goes on trying,
+// in the hope of more room; a journal whose disk is full or broken ends instead,
+// so that the operator hears of it and a stop need not wait for that flush.
+func (l *databaseLog) background(err error) {
+	now := time.Now().Unix()
+	if last := l.logged.Load(); now-last >= backgroundPause && l.logged.CompareAndSwap(last, now) {
+		l.log.Error("journal database: background work failed", "error", err)
+	}
+	if l.fatal != nil && diskFailed(err) {
+		l.fatal(fmt.Errorf("%w; free or repair the disk and start again", err))
+	}
+}
+
+// diskFailed reports whether trying again is of no use.
+func diskFailed(err error) bool {
+	for _, number := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EROFS} {
+		if errors.Is(err, number) {
+			return true
+		}
+	}
+	return false
 }
 
 // Infof logs at debug level: Pebble tells of every flush and compaction.
@@ -212,6 +244,28 @@ func guarded(f func() error) (err error) {
 	}()
 	return f()
 }
+
+// flush writes the memtables to tables. Pebble's own Flush waits for ever when
+// the disk is full; this one ends when failed is closed.
+func flush(db *pebble.DB, failed <-chan struct{}) error {
+	var flushed <-chan struct{}
+	err := guarded(func() (err error) {
+		flushed, err = db.AsyncFlush()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case <-flushed:
+		return nil
+	case <-failed:
+		return errFlush
+	}
+}
+
+// errFlush says that a flush was given up for a failure reported elsewhere.
+var errFlush = errors.New("the flush was given up")
 
 // onGuardedStack reports whether guarded is among the callers.
 func onGuardedStack() bool {

@@ -267,7 +267,12 @@ func (j *Journal) closeClean() error {
 		}
 	}
 	if j.head != nil {
-		keep(guarded(j.db.Flush), "flush")
+		err := flush(j.db, j.failed)
+		if failure := j.Err(); failure != nil {
+			j.abandon(true)
+			return failure
+		}
+		keep(err, "flush")
 		keep(j.head.writeBoth(j.Durable()), "head file")
 		keep(j.head.close(), "head file")
 	}

@@ -33,6 +33,7 @@ func Open(o Options) (*Journal, error) {
 		return nil, err
 	}
 	j := &Journal{opt: o, lock: lock, failed: make(chan struct{})}
+	j.durable.Store(new(Head)) // fail may be called before begin
 	j.work, j.space, j.idle = sync.NewCond(&j.mu), sync.NewCond(&j.mu), sync.NewCond(&j.mu)
 	j.cache = pebble.NewCache(o.CacheBytes)
 	if err := j.open(); err != nil {
@@ -108,9 +109,7 @@ func (j *Journal) openForWriting(p examined) error {
 		p.plan.Last = Head{Hash: Origin(j.id)}
 	}
 	dir := j.opt.FS.PathJoin(j.opt.Dir, databaseName)
-	j.dblog = &databaseLog{log: j.opt.Logger, fatal: func(err error) {
-		j.fail(fault.Wrap(fault.Fatal, err, "journal database "+dir))
-	}}
+	j.dblog = j.failingLog(dir)
 	db, err := openDatabase(dir, databaseOptions(j.opt.FS, j.cache, j.dblog))
 	if err != nil {
 		return err
@@ -142,6 +141,13 @@ func (j *Journal) openForWriting(p examined) error {
 	return nil
 }
 
+// failingLog makes the journal fail when the database in dir does.
+func (j *Journal) failingLog(dir string) *databaseLog {
+	return &databaseLog{log: j.opt.Logger, fatal: func(err error) {
+		j.fail(fault.Wrap(fault.Fatal, err, "journal database "+dir))
+	}}
+}
+
 func (j *Journal) begin(head Head, time int64) {
 	j.tip, j.last, j.time = head, head, time
 	j.durable.Store(&head)
@@ -160,7 +166,7 @@ func (j *Journal) create() error {
 	if err != nil {
 		return err
 	}
-	db, err := openDatabase(fresh, databaseOptions(fs, j.cache, &databaseLog{log: j.opt.Logger}))
+	db, err := openDatabase(fresh, databaseOptions(fs, j.cache, j.failingLog(fresh)))
 	if err != nil {
 		return err
 	}
@@ -169,9 +175,12 @@ func (j *Journal) create() error {
 		return errors.Join(
 			b.Set(metaID, id[:], nil),
 			b.Set(metaFormat, binary.BigEndian.AppendUint32(nil, formatVersion), nil),
-			b.Commit(pebble.Sync), db.Flush())
+			b.Commit(pebble.Sync))
 	})
-	if err = errors.Join(err, guarded(db.Close)); err == nil {
+	if err == nil {
+		err = flush(db, j.failed)
+	}
+	if err = errors.Join(j.Err(), err, guarded(db.Close)); err == nil {
 		if err = fs.Rename(fresh, final); err == nil {
 			err = syncDir(fs, dir)
 		}
