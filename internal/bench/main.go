@@ -52,7 +52,7 @@ func main() {
 
 func (b *bench) run(ctx context.Context) error {
 	for _, part := range []func(context.Context) error{
-		b.fsync, b.rawPebble, b.turns, b.signatures, b.imports, b.nodeMemory,
+		b.fsync, b.latency, b.rawPebble, b.saturated, b.replay, b.signatures, b.imports, b.nodeMemory,
 	} {
 		if err := part(ctx); err != nil {
 			return err
