@@ -7,6 +7,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+	gethcore "github.com/ethereum/go-ethereum/core"
+
 	"github.com/AnduroProject/alys-go/internal/edge/engine"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
@@ -27,27 +30,75 @@ func refused(format string, args ...any) error {
 // genesisFile keeps the execution layer's genesis beside its database.
 const genesisFile = "genesis.json"
 
-// openExecution opens the embedded execution layer and returns its block 0.
-func (n *Node) openExecution(ctx context.Context) (*block.Payload, error) {
+// chainRules returns the chain specification to run by, as JSON and parsed: the
+// one given, else the journal's.
+func (n *Node) chainRules() (*spec.Chain, error) {
+	specJSON := n.opt.ChainSpec
+	if before := chainState(n.recovered.Machine).Config; len(specJSON) == 0 && before != nil {
+		specJSON = before.ChainSpec.Data
+	}
+	if len(specJSON) == 0 {
+		return nil, n.noChain()
+	}
+	c, unknown, err := spec.Parse(specJSON)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range unknown {
+		n.log.Warn("chain spec key is not known and has no effect", "key", key)
+	}
+	return c, nil
+}
+
+func (n *Node) noChain() error {
+	return fault.New(fault.Invalid, "data directory %s holds no chain yet: give --chain-spec and --genesis, or --dev", n.opt.DataDir)
+}
+
+// genesis returns the execution layer's genesis, kept in the data directory
+// from the first run on: [Node.keepGenesis].
+func (n *Node) genesis() (*gethcore.Genesis, error) {
 	path := filepath.Join(n.opt.DataDir, genesisFile)
 	stored, err := os.ReadFile(path)
 	switch {
-	case err == nil && len(n.opt.GenesisJSON) > 0 && !bytes.Equal(stored, n.opt.GenesisJSON):
-		return nil, refused("the genesis given differs from %s of this data directory: use the same file or another directory", genesisFile)
-	case errors.Is(err, os.ErrNotExist) && len(n.opt.GenesisJSON) == 0:
-		return nil, fault.New(fault.Invalid, "data directory %s holds no chain yet: give --chain-spec and --genesis, or --dev", n.opt.DataDir)
 	case errors.Is(err, os.ErrNotExist):
-		stored = n.opt.GenesisJSON
-		if _, err := engine.ParseGenesis(stored); err != nil {
-			return nil, err
-		}
-		if err := writeSynced(path, stored); err != nil {
-			return nil, err
-		}
+		return n.firstGenesis()
 	case err != nil:
 		return nil, fault.Wrap(fault.Fatal, err, "reading the genesis")
 	}
 	genesis, err := engine.ParseGenesis(stored)
+	if err != nil {
+		return nil, fault.New(fault.Corrupt, "%s is damaged: %w; move it away and give the genesis that this chain began with", path, err)
+	}
+	if given := n.opt.GenesisJSON; len(given) > 0 && !bytes.Equal(stored, given) {
+		return nil, refused("the genesis given differs from %s of this data directory: use the same file or another directory", genesisFile)
+	}
+	return genesis, nil
+}
+
+// firstGenesis takes the genesis given. That it is the journal's, if that has
+// one, is for configuration to see.
+func (n *Node) firstGenesis() (*gethcore.Genesis, error) {
+	if len(n.opt.GenesisJSON) > 0 {
+		return engine.ParseGenesis(n.opt.GenesisJSON)
+	}
+	if chainState(n.recovered.Machine).Config == nil {
+		return nil, n.noChain()
+	}
+	return nil, fault.New(fault.Corrupt, "%s of data directory %s is missing: give the genesis that this chain began with", genesisFile, n.opt.DataDir)
+}
+
+// keepGenesis writes the genesis of a first run, once it is known to be right.
+func (n *Node) keepGenesis() error {
+	path := filepath.Join(n.opt.DataDir, genesisFile)
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	return writeSynced(path, n.opt.GenesisJSON)
+}
+
+// openExecution opens the embedded execution layer and returns its block 0.
+func (n *Node) openExecution(ctx context.Context) (*block.Payload, error) {
+	genesis, err := n.genesis()
 	if err != nil {
 		return nil, err
 	}
@@ -63,33 +114,33 @@ func (n *Node) openExecution(ctx context.Context) (*block.Payload, error) {
 	return &payload, err
 }
 
+// writeSynced writes a file that is whole or absent after a crash.
 func writeSynced(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fault.Wrap(fault.Fatal, err, "writing the genesis")
-	}
-	_, err = f.Write(data)
-	return fault.Wrap(fault.Fatal, errors.Join(err, f.Sync(), f.Close()), "writing the genesis")
+	err := func() error {
+		f, err := os.Create(path + ".tmp")
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(data)
+		if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+			return err
+		}
+		if err := os.Rename(path+".tmp", path); err != nil {
+			return err
+		}
+		dir, err := vfs.Default.OpenDir(filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		return errors.Join(dir.Sync(), dir.Close())
+	}()
+	return fault.Wrap(fault.Fatal, err, "writing the genesis")
 }
 
 // configuration is the message that this run begins with. Rules of a journal
 // that has some are kept: another chain spec or genesis is refused.
-func (n *Node) configuration(genesis *block.Payload) (*message.NodeConfigured, error) {
+func (n *Node) configuration(c *spec.Chain, genesis *block.Payload) (*message.NodeConfigured, error) {
 	before := chainState(n.recovered.Machine).Config
-	specJSON := n.opt.ChainSpec
-	if len(specJSON) == 0 && before != nil {
-		specJSON = before.ChainSpec.Data
-	}
-	if len(specJSON) == 0 {
-		return nil, fault.New(fault.Invalid, "data directory %s holds no chain yet: give --chain-spec and --genesis, or --dev", n.opt.DataDir)
-	}
-	c, unknown, err := spec.Parse(specJSON)
-	if err != nil {
-		return nil, err
-	}
-	for _, key := range unknown {
-		n.log.Warn("chain spec key is not known and has no effect", "key", key)
-	}
 	m := &message.NodeConfigured{
 		ChainSpec:      record.NewContent(c.Encode()),
 		GenesisPayload: record.NewContent(genesis.Encode()),

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -22,6 +23,7 @@ type engineEdge struct {
 	memo    *memo.Memo
 	content func(record.Content) ([]byte, error)
 	log     *slog.Logger
+	stop    func(cause error) // ends the node
 }
 
 // Execute implements actors.Executor.
@@ -45,7 +47,10 @@ func (e *engineEdge) importPayloads(ctx context.Context, m *message.ImportPayloa
 	for _, b := range m.Blocks {
 		p, err := e.payload(b.Signed)
 		if err != nil {
-			e.log.Error("content of a block to execute cannot be read", "hash", common.Hash(b.Signed.Hash), "error", err)
+			// Without an answer the chain would wait for ever, and no answer is right.
+			if ctx.Err() == nil {
+				e.stop(fmt.Errorf("content %s of a block to execute: %w", common.Hash(b.Signed.Hash), err))
+			}
 			return nil
 		}
 		payloads = append(payloads, p)

@@ -44,11 +44,16 @@ func (t *timerEdge) Execute(ctx context.Context, r actors.Request) {
 	if m.At != 0 {
 		wait = time.UnixMilli(m.At).Sub(t.wall())
 	}
-	timer := time.AfterFunc(max(wait, 0), func() {
-		now := t.wall()
-		r.Reply(&message.TimerFired{Due: m.At, Wall: now.UnixMilli(), Monotonic: now.Sub(t.start).Milliseconds()})
-	})
-	context.AfterFunc(ctx, func() { timer.Stop() })
+	timer := time.NewTimer(max(wait, 0))
+	go func() {
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			now := t.wall()
+			r.Reply(&message.TimerFired{Due: m.At, Wall: now.UnixMilli(), Monotonic: now.Sub(t.start).Milliseconds()})
+		case <-ctx.Done():
+		}
+	}()
 }
 
 // answerEdge takes connection-bound answers to the callers that wait for them.

@@ -64,11 +64,18 @@ func (n *Node) open(ctx context.Context) error {
 	if err := n.openJournal(ctx); err != nil {
 		return err
 	}
+	rules, err := n.chainRules() // before anything is kept of a first run
+	if err != nil {
+		return err
+	}
 	genesis, err := n.openExecution(ctx)
 	if err != nil {
 		return err
 	}
-	if n.config, err = n.configuration(genesis); err != nil {
+	if n.config, err = n.configuration(rules, genesis); err != nil {
+		return err
+	}
+	if err := n.keepGenesis(); err != nil {
 		return err
 	}
 	n.view.now = ViewOf(chainState(n.recovered.Machine))
@@ -100,6 +107,9 @@ func (n *Node) openJournal(ctx context.Context) error {
 	if n.snapshots, err = openSnapshots(n.opt.DataDir, n.opt.SnapshotKeep, false, nil, n.log); err != nil {
 		return err
 	}
+	if err := n.journalPresent(); err != nil {
+		return err
+	}
 	if n.recovered, err = recoverMachine(ctx, n.journal, n.snapshots, n.memo); err != nil {
 		return err
 	}
@@ -111,17 +121,33 @@ func (n *Node) openJournal(ctx context.Context) error {
 }
 
 func (n *Node) edges() map[core.Edge]actors.Executor {
-	return map[core.Edge]actors.Executor{
-		actorengine.Edge: &engineEdge{x: n.executor, memo: n.memo, content: n.content, log: n.log},
-		chain.TimerEdge:  &timerEdge{wall: time.Now, start: n.started},
-		chain.SignerEdge: &signerEdge{key: n.opt.AuthorityKey},
-		miner.AnswerEdge: n.answers,
-		supervisor.ProcessEdge: &processEdge{stop: func(cause error) {
-			if n.stop != nil {
-				n.stop(cause)
-			}
-		}},
+	stop := func(cause error) {
+		if n.stop != nil {
+			n.stop(cause)
+		}
 	}
+	return map[core.Edge]actors.Executor{
+		actorengine.Edge:       &engineEdge{x: n.executor, memo: n.memo, content: n.content, log: n.log, stop: stop},
+		chain.TimerEdge:        &timerEdge{wall: time.Now, start: n.started},
+		chain.SignerEdge:       &signerEdge{key: n.opt.AuthorityKey},
+		miner.AnswerEdge:       n.answers,
+		supervisor.ProcessEdge: &processEdge{stop: stop},
+	}
+}
+
+// journalPresent refuses an empty journal beside snapshots. They are taken of
+// turns that are on disk, so the journal was lost; a member that began again
+// from genesis would sign other blocks at heights it has signed before.
+func (n *Node) journalPresent() error {
+	if n.journal.Head().Sequence > 0 {
+		return nil
+	}
+	all, err := n.snapshots.List()
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	return refused("the journal of data directory %s is empty, but snapshot %d of journal %x is there: restore the journal, or use another data directory",
+		n.opt.DataDir, all[0].Sequence, all[0].Journal)
 }
 
 // content returns the bytes of a content that a message refers to.
