@@ -154,7 +154,7 @@ func (im *Import) Fact(m core.Message) {
 	case *message.BlockConnected:
 		im.blockConnected(m)
 	case *message.BlockRefused:
-		if m.Origin == origin {
+		if m.Origin == origin || im.ours(m.Root, m.Number) {
 			im.fail(&BlockError{m.Number, m.Root, m.Field, fault.New(gradeOf(m.Grade), "the node refuses it: %s", m.Reason)})
 		}
 	case *message.LegacyImported:
@@ -168,6 +168,16 @@ func (im *Import) Fact(m core.Message) {
 	case im.wake <- struct{}{}:
 	default:
 	}
+}
+
+// ours reports whether a block is on the store's branch. A refusal that comes
+// from executing a block does not say where the block came from.
+func (im *Import) ours(root common.Hash, height uint64) bool {
+	if im.running == nil {
+		return false
+	}
+	want, ok := im.running.Root(height)
+	return ok && root == want
 }
 
 func gradeOf(g uint8) fault.Grade {

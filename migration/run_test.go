@@ -165,6 +165,27 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestRefusedByExecution has a refusal that does not name the import, as those
+// of executed blocks do not.
+func TestRefusedByExecution(t *testing.T) {
+	im := newImport(t, chainDB("crashed"), "crashed", Options{})
+	n := &node{im: im}
+	n.judge = func(s *block.Signed, _ message.Block) core.Message {
+		if s.Block.Payload.BlockNumber < 7 {
+			return nil
+		}
+		im.Fact(&message.BlockRefused{Number: 7, Root: common.Hash{7}, Origin: "execution", Reason: "another block"})
+		return &message.BlockRefused{Root: s.Root(), Number: 7, Grade: uint8(fault.Invalid), Field: "fees", Reason: "differ", Origin: "execution"}
+	}
+	n.start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var e *BlockError
+	if _, err := im.Run(ctx, n); !errors.As(err, &e) || e.Height != 7 || e.Field != "fees" {
+		t.Error(err)
+	}
+}
+
 func TestRefusedWhileBusy(t *testing.T) {
 	im := newImport(t, chainDB("crashed"), "crashed", Options{})
 	busy := blocking{func() {
