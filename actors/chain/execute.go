@@ -36,7 +36,7 @@ func (x *turn) executed(e *Entry, b *block.Block, r *message.Execution, source E
 		fees.Add(fees, parent.fees())
 	}
 	if source.HasFees && !bytes.Equal(fees.Bytes(), source.Fees) {
-		return nil, invalid("fees", "accumulate to %s wei, the source has %x", fees, source.Fees)
+		return nil, wrongSource("fees", "accumulate to %s wei, the source has %x", fees, source.Fees)
 	}
 	done := *e
 	done.Status, done.StateRoot, done.Fees = Executed, r.StateRoot, fees.Bytes()

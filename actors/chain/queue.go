@@ -127,20 +127,26 @@ func (x *turn) verdict(b Executing, r *message.Execution, moved *movement) {
 	x.connect(done, signed, moved)
 }
 
-// reject marks a block and everything in the queue that stands on it.
+// reject takes a block and everything in the queue that stands on it out of the
+// way: as invalid, or out of the state when the block itself is not at fault, so
+// that it can be received again.
 func (x *turn) reject(e *Entry, no *refusal) {
-	bad := *e
-	bad.Status = Invalid
-	x.put(&bad)
-	x.refuse(e.id(), "execution", no)
+	leave := func(e *Entry, why *refusal) {
+		if no.again {
+			x.remove(e)
+		} else {
+			bad := *e
+			bad.Status = Invalid
+			x.put(&bad)
+		}
+		x.refuse(e.id(), "execution", why)
+	}
+	leave(e, no)
 	rest := x.Executing[:0:0]
 	for _, b := range x.Executing {
 		child := x.Entry(b.Root)
 		if parent := x.Entry(child.Parent); parent == nil || parent.Status == Invalid {
-			next := *child
-			next.Status = Invalid
-			x.put(&next)
-			x.refuse(child.id(), "execution", invalid("parent_hash", "an ancestor was refused"))
+			leave(child, invalid("parent_hash", "an ancestor was refused"))
 			continue
 		}
 		rest = append(rest, b)

@@ -29,14 +29,22 @@ type refusal struct {
 	field  string
 	grade  fault.Grade
 	reason string
+	again  bool // the block is not at fault: it may be received again
 }
 
 func invalid(field, format string, args ...any) *refusal {
-	return &refusal{field, fault.Invalid, fmt.Sprintf(format, args...)}
+	return &refusal{field: field, grade: fault.Invalid, reason: fmt.Sprintf(format, args...)}
 }
 
 func cannotJudge(field, format string, args ...any) *refusal {
-	return &refusal{field, fault.CannotJudge, fmt.Sprintf(format, args...)}
+	return &refusal{field: field, grade: fault.CannotJudge, reason: fmt.Sprintf(format, args...), again: true}
+}
+
+// wrongSource refuses what the source of a block says of it.
+func wrongSource(field, format string, args ...any) *refusal {
+	no := invalid(field, format, args...)
+	no.again = true
+	return no
 }
 
 // receive judges one signed block and stores it. It returns the entry, or nil
@@ -116,7 +124,10 @@ func (x *turn) validate(signed *block.Signed, root common.Hash, origin string) (
 		return nil, cannotJudge("execution_payload.block_number", "is %d, not above the finalised block at %d", b.Payload.BlockNumber, x.Finalized.Number)
 	}
 	if len(x.Executing) >= maxExecuting {
-		return nil, &refusal{"execution_payload", fault.Temporary, fmt.Sprintf("%d blocks wait for the execution layer", len(x.Executing))}
+		return nil, &refusal{
+			field: "execution_payload", grade: fault.Temporary,
+			reason: fmt.Sprintf("%d blocks wait for the execution layer", len(x.Executing)), again: true,
+		}
 	}
 	parent := x.Entry(b.ParentHash)
 	if parent == nil {
