@@ -301,3 +301,33 @@ func TestAnotherChain(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFlippedBlock flips every byte of stored blocks. What the check lets pass
+// is in the approvals, which the chain actor judges.
+func TestFlippedBlock(t *testing.T) {
+	for _, c := range []struct {
+		chain  string
+		height uint64
+		step   int
+	}{{"crashed", 1, 1}, {"crashed", 29, 67}, {"crashed", 31, 1}, {"single", 107, 1}, {"single", 145, 101}, {"fed3", 48, 1}} {
+		b := must(openStore(t, chainDB(c.chain)).Branch(t.Context(), 1000))(t)
+		stored := must(b.Block(c.height))(t)
+		passed := 0
+		for at := 0; at < len(stored.Data); at += c.step {
+			data := bytes.Clone(stored.Data)
+			data[at] ^= 1 << (at % 8)
+			signed, err := checkBlock(c.height, stored.Root, data)
+			var e *BlockError
+			switch {
+			case err == nil:
+				passed++
+				if signed.Approvals == stored.Signed.Approvals {
+					t.Errorf("%s block %d: byte %d flipped has no effect", c.chain, c.height, at)
+				}
+			case !errors.As(err, &e) || e.Height != c.height || e.Field == "" || !fault.Is(err, fault.Corrupt):
+				t.Errorf("%s block %d: byte %d flipped: %v", c.chain, c.height, at, err)
+			}
+		}
+		t.Logf("%s block %d: %d bytes, %d flips left to the chain actor", c.chain, c.height, len(stored.Data), passed)
+	}
+}
