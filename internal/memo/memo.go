@@ -21,9 +21,12 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
 )
 
-// Bounds of a memo: decoded blocks are kept up to maxDecodedBytes of their encoding.
+// Bounds of a memo: decoded blocks are kept up to maxDecodedBytes of their
+// encoding, each counted with entryBytes for what else it takes, so that junk of
+// a few bytes is bounded too.
 const (
 	maxDecodedBytes = 24 << 20
+	entryBytes      = 512
 	maxVerdicts     = 16 << 10
 )
 
@@ -48,7 +51,9 @@ type decoded struct {
 // New returns an empty memo.
 func New() *Memo {
 	return &Memo{
-		decoded:  lru.NewBasicLRU[[32]byte, *decoded](1 << 16),
+		// Never full: it would let go of entries without a word, and the count
+		// of bytes would be wrong.
+		decoded:  lru.NewBasicLRU[[32]byte, *decoded](maxDecodedBytes/entryBytes + 2),
 		verdicts: lru.NewCache[[32]byte, error](maxVerdicts),
 	}
 }
@@ -63,7 +68,7 @@ func (m *Memo) Decode(signed []byte) (*block.Signed, common.Hash, error) {
 	if ok {
 		return d.block, d.root, d.err
 	}
-	d = &decoded{size: len(signed)}
+	d = &decoded{size: len(signed) + entryBytes}
 	if d.block, d.err = block.Decode(signed); d.err == nil {
 		d.root = d.block.Block.Root()
 	}
