@@ -78,6 +78,7 @@ func (n *Node) open(ctx context.Context) error {
 	if err := n.keepGenesis(); err != nil {
 		return err
 	}
+	n.memo.Prepare(n.config) // approvals are checked ahead from the first block on
 	n.view.now = ViewOf(chainState(n.recovered.Machine))
 	n.runtime = actors.NewRuntime(actors.Options{
 		Journal: n.journal, Machine: n.recovered.Machine,

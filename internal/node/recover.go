@@ -83,6 +83,9 @@ func recoverMachine(ctx context.Context, j *journal.Journal, store *snapshot.Sto
 	if err != nil {
 		return Recovered{}, err
 	}
+	if config := chainState(m).Config; config != nil {
+		work.Prepare(config) // its turn is before the snapshot
+	}
 	r := Recovered{Machine: m, Snapshot: m.Sequence()}
 	r.Report, err = replay.Run(ctx, j, m, replay.Options{After: after, Prepare: work.Prepare})
 	if err != nil {
