@@ -141,6 +141,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 	r.inbox.close()
 	r.release.stop()
 	<-releaserDone
+	r.snaps.writers.Wait() // it reads the journal, which the caller closes next
 	return err
 }
 
