@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/AnduroProject/alys-go/actors"
+	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/edge/engine"
 	"github.com/AnduroProject/alys-go/internal/memo"
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
@@ -43,17 +44,13 @@ func (e *engineEdge) Execute(ctx context.Context, r actors.Request) {
 // importPayloads runs the payloads of blocks. A stop in between is no result:
 // the effect stays pending and is executed again at the next start.
 func (e *engineEdge) importPayloads(ctx context.Context, m *message.ImportPayloads) *message.PayloadsImported {
-	payloads := make([]*block.Payload, 0, len(m.Blocks))
-	for _, b := range m.Blocks {
-		p, err := e.payload(b.Signed)
-		if err != nil {
-			// Without an answer the chain would wait for ever, and no answer is right.
-			if ctx.Err() == nil {
-				e.stop(fmt.Errorf("content %s of a block to execute: %w", common.Hash(b.Signed.Hash), err))
-			}
-			return nil
+	payloads, err := e.payloads(m.Blocks)
+	if err != nil {
+		// Without an answer the chain would wait for ever, and no answer is right.
+		if ctx.Err() == nil {
+			e.stop(err)
 		}
-		payloads = append(payloads, p)
+		return nil
 	}
 	executed, err := e.x.Import(ctx, payloads, m.Finalized, m.Finalized)
 	if ctx.Err() != nil {
@@ -78,23 +75,26 @@ func (e *engineEdge) importPayloads(ctx context.Context, m *message.ImportPayloa
 	return result
 }
 
-func (e *engineEdge) payload(signed record.Content) (*block.Payload, error) {
-	data, err := e.content(signed)
-	if err != nil {
-		return nil, err
+// payloads reads the payloads of blocks, whose bytes the journal has.
+func (e *engineEdge) payloads(blocks []message.Block) ([]*block.Payload, error) {
+	payloads := make([]*block.Payload, 0, len(blocks))
+	for _, b := range blocks {
+		data, err := e.content(b.Signed)
+		if err == nil {
+			var s *block.Signed
+			if s, _, err = e.memo.Decode(data); err == nil {
+				payloads = append(payloads, &s.Block.Payload)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("content %s of a block to execute: %w", common.Hash(b.Signed.Hash), err)
+		}
 	}
-	s, _, err := e.memo.Decode(data)
-	if err != nil {
-		return nil, err
-	}
-	return &s.Block.Payload, nil
+	return payloads, nil
 }
 
-func (e *engineEdge) buildPayload(ctx context.Context, m *message.BuildPayload) (result interface {
-	Type() string
-	Schema() uint32
-	Fields(*record.Fields)
-}) {
+// buildPayload answers nil when the node stops meanwhile.
+func (e *engineEdge) buildPayload(ctx context.Context, m *message.BuildPayload) core.Message {
 	request := engine.BuildRequest{
 		Parent: m.Parent, Finalized: m.Finalized, Timestamp: m.Timestamp, Wait: time.Duration(m.WaitMs) * time.Millisecond,
 	}

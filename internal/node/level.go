@@ -8,7 +8,6 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/AnduroProject/alys-go/actors"
-	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
@@ -37,13 +36,9 @@ func (n *Node) levelExecution(ctx context.Context, m *actors.Machine) error {
 	reported := time.Now()
 	for done := 0; done < len(missing); {
 		batch := missing[done:min(done+levelBatch, len(missing))]
-		payloads := make([]*block.Payload, 0, len(batch))
-		for _, c := range batch {
-			p, err := edge.payload(c)
-			if err != nil {
-				return err
-			}
-			payloads = append(payloads, p)
+		payloads, err := edge.payloads(batch)
+		if err != nil {
+			return err
 		}
 		results, err := n.executor.Import(ctx, payloads, common.Hash{}, common.Hash{})
 		if err != nil {
@@ -64,10 +59,10 @@ func (n *Node) levelExecution(ctx context.Context, m *actors.Machine) error {
 
 // missingBlocks returns the signed blocks from just above what the execution
 // layer has up to root, oldest first.
-func (n *Node) missingBlocks(ctx context.Context, root common.Hash) ([]record.Content, error) {
+func (n *Node) missingBlocks(ctx context.Context, root common.Hash) ([]message.Block, error) {
 	it := n.journal.Iterate(n.journal.Durable().Sequence, true)
 	defer it.Close()
-	var missing []record.Content
+	var missing []message.Block
 	want := root
 	for it.Next() {
 		e, err := it.Event()
@@ -89,7 +84,7 @@ func (n *Node) missingBlocks(ctx context.Context, root common.Hash) ([]record.Co
 				slices.Reverse(missing)
 				return missing, nil
 			}
-			missing = append(missing, fact.Signed)
+			missing = append(missing, message.Block{Signed: fact.Signed})
 			want = fact.Parent
 		}
 		if ctx.Err() != nil {
