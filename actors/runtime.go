@@ -45,7 +45,7 @@ type Fact struct {
 }
 
 // Runtime runs a machine live. Create it with [NewRuntime], call Start once,
-// then Run; Stop ends it.
+// then Run; the end of its context ends it.
 type Runtime struct {
 	opt     Options
 	journal *journal.Journal
@@ -122,7 +122,7 @@ func (r *Runtime) Start(ctx context.Context, first Input, between func(*Machine)
 	return r.release.resume(pending)
 }
 
-// Run takes messages until Stop or a fatal error. The journal's error after a
+// Run takes messages until ctx ends, which is a clean stop, or a fatal error. The journal's error after a
 // failed append is returned; nothing was released after it.
 func (r *Runtime) Run(ctx context.Context) error {
 	releaserDone := r.release.start(ctx)

@@ -145,6 +145,10 @@ func (j *Journal) Err() error {
 	return nil
 }
 
+// Failed is closed when appending ended by a fatal error, which [Journal.Err]
+// returns. An appender that waits for other things learns of it here.
+func (j *Journal) Failed() <-chan struct{} { return j.failed }
+
 // fail makes the first fatal error sticky and wakes everyone who waits.
 func (j *Journal) fail(err error) {
 	if !j.failure.CompareAndSwap(nil, &err) {

@@ -1,12 +1,12 @@
 // Package node puts the program together: journal, snapshots, cores, edges.
 //
-//	n, err := node.Open(ctx, node.Options{DataDir: dir, Chain: c, Genesis: g, ...})
-//	err = n.Run(ctx)   // until ctx ends or something is fatal
+//	n, err := node.Open(ctx, node.Options{DataDir: dir, ChainSpec: spec, GenesisJSON: genesis, ...})
+//	err = n.Run(ctx, nil) // until ctx ends or something is fatal
 //	err = n.Close()
 //
-// Open recovers: newest good snapshot, replay of the tail with every output
-// compared, then the execution layer is brought level with the journal. Nothing
-// leaves the process before that.
+// Open recovers: newest good snapshot, then replay of the tail with every output
+// compared. Run brings the execution layer level with the journal before the
+// first message. Nothing leaves the process before that.
 //
 // # Data directory
 //

@@ -44,7 +44,7 @@ type Node struct {
 	stop      context.CancelCauseFunc
 }
 
-// Open opens the data directory, recovers and brings the execution layer level.
+// Open opens the data directory and recovers.
 // Errors: Invalid for wrong options or a locked directory, Corrupt for damage
 // and divergence, [ErrRefused] when the options contradict the journal.
 func Open(ctx context.Context, o Options) (*Node, error) {
