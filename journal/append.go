@@ -81,6 +81,9 @@ func (j *Journal) admit(e *Event, contents []Content) error {
 	if j.tip.Sequence != 0 && e.Time < j.time {
 		return fault.New(fault.Invalid, "journal: event %d has time %d, the event before %d", e.Sequence, e.Time, j.time)
 	}
+	if err := j.admitIncident(e); err != nil {
+		return err
+	}
 	for i := range contents {
 		c := &contents[i]
 		if len(c.Data) > MaxContent {

@@ -45,7 +45,8 @@
 //
 //	'c' hash                content object      32 bytes of SHA-256 -> data
 //	'e' sequence            event               8 bytes big-endian -> envelope, 32 bytes of hash
-//	'm' "id" | "format"     metadata
+//	'm' "id", "format"     metadata
+//	'm' "incident/" number breaks in the history       4 bytes big-endian -> record
 //
 // The hash of event n is SHA-256(hash of event n-1 || envelope of event n), and
 // that of event 0 is [Origin]. How events are grouped into batches never

@@ -21,12 +21,13 @@ const tailEvents = 1024
 
 // examined is what examine found: the plan, and the open database if any.
 type examined struct {
-	plan     Plan
-	decision decision
-	head     headRead
-	db       *pebble.DB // read-only; nil when there is none or it is refused
-	log      *databaseLog
-	time     int64 // of the last event
+	plan      Plan
+	decision  decision
+	head      headRead
+	db        *pebble.DB // read-only; nil when there is none or it is refused
+	log       *databaseLog
+	time      int64 // of the last event
+	incidents []Incident
 }
 
 // examine reads the head file and the database without changing anything and
@@ -54,6 +55,9 @@ func examine(o Options, cache *pebble.Cache) (examined, error) {
 		}
 		if tail, err = checkTail(x.db, x.plan.ID, x.head.record, tailEvents); err != nil {
 			return x, errors.Join(err, guarded(x.db.Close))
+		}
+		if x.incidents, err = readIncidents(x.db); err != nil && tail.broken == nil {
+			tail.broken = err
 		}
 		x.plan.Last, x.plan.Checked, x.time = tail.last, tail.from, tail.time
 		x.judge(&f, tail)

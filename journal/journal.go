@@ -73,13 +73,15 @@ func (o *Options) setDefaults() error {
 // Journal is an open journal. One goroutine appends; every other method may be
 // called from any goroutine.
 type Journal struct {
-	opt   Options
-	id    ID
-	plan  Plan
-	db    *pebble.DB
-	cache *pebble.Cache
-	lock  unlocker
-	head  *headFile // nil when read-only; the committer's until it ends
+	opt  Options
+	id   ID
+	plan Plan
+	db   *pebble.DB
+	// incidents never change while the journal is open.
+	incidents []Incident
+	cache     *pebble.Cache
+	lock      unlocker
+	head      *headFile // nil when read-only; the committer's until it ends
 
 	durable atomic.Pointer[Head]
 	failure atomic.Pointer[error] // the sticky error

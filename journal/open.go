@@ -76,7 +76,7 @@ func (j *Journal) open() error {
 	if err != nil {
 		return err
 	}
-	j.plan, j.db, j.id, j.dblog = p.plan, p.db, p.plan.ID, p.log
+	j.plan, j.db, j.id, j.dblog, j.incidents = p.plan, p.db, p.plan.ID, p.log, p.incidents
 	if p.plan.Refusal != nil {
 		return p.plan.Refusal
 	}

@@ -68,16 +68,17 @@ func (j *Journal) Verify(ctx context.Context, from, to uint64, progress func(don
 }
 
 type verifier struct {
-	ctx      context.Context
-	j        *Journal
-	snap     *pebble.Snapshot
-	progress func(done, total uint64, bytes int64)
-	total    uint64
-	report   Report
-	chain    chain
-	record   headRead
-	checked  recentHashes
-	names    hashSet // of all contents named, only when complete
+	ctx       context.Context
+	j         *Journal
+	snap      *pebble.Snapshot
+	progress  func(done, total uint64, bytes int64)
+	total     uint64
+	report    Report
+	chain     chain
+	record    headRead
+	checked   recentHashes
+	incidents []Incident
+	names     hashSet // of all contents named, only when complete
 }
 
 func (v *verifier) run() (err error) {
@@ -89,6 +90,9 @@ func (v *verifier) run() (err error) {
 	// Taken after the head file was read, so that it holds the record's event.
 	v.snap = v.j.db.NewSnapshot()
 	defer func() { err = errors.Join(err, v.snap.Close()) }()
+	if v.incidents, err = readIncidents(v.snap); err != nil {
+		return err
+	}
 	if err := v.begin(); err != nil {
 		return err
 	}
@@ -193,6 +197,9 @@ func (v *verifier) event(key, value []byte, e *Event) error {
 	if r := v.record.record.head; v.record.state == headOK && r.Sequence == e.Sequence && r.Hash != v.chain.hash {
 		return corruptEvent(e.Sequence, nil, "its hash is %s, the head record says %s", v.chain.hash, r.Hash)
 	}
+	if i, told := v.tells(e); !told {
+		return corruptEvent(e.Sequence, nil, "it is of type %q, but it follows incident %d (%s) and must be of type %q", e.Type, i.Number, i.Kind, IncidentType)
+	}
 	for _, h := range e.Contents {
 		if v.report.Complete {
 			v.names.add(h)
@@ -213,6 +220,16 @@ func (v *verifier) event(key, value []byte, e *Event) error {
 		return v.tell()
 	}
 	return nil
+}
+
+// tells reports whether the event tells of the incident before it, if any.
+func (v *verifier) tells(e *Event) (i Incident, told bool) {
+	for _, i := range v.incidents {
+		if i.After == e.Sequence-1 && e.Type != IncidentType {
+			return i, false
+		}
+	}
+	return Incident{}, true
 }
 
 // content checks an object that an event names, unless that was done lately.
@@ -253,8 +270,8 @@ func (v *verifier) keys() error {
 		return err
 	}
 	defer it.Close()
-	known := [][]byte{{prefixContent}, {prefixEvent}, metaFormat, metaID}
-	after := [][]byte{{prefixContent + 1}, {prefixEvent + 1}, append(slices.Clone(metaFormat), 0), append(slices.Clone(metaID), 0)}
+	known := [][]byte{{prefixContent}, {prefixEvent}, metaFormat, metaID, metaIncident}
+	after := [][]byte{{prefixContent + 1}, {prefixEvent + 1}, append(slices.Clone(metaFormat), 0), append(slices.Clone(metaID), 0), metaIncidentEnd}
 	valid := it.First()
 	for i := 0; valid && i < len(known); i++ {
 		if string(it.Key()) < string(known[i]) {
