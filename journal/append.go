@@ -2,6 +2,7 @@ package journal
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"time"
 
@@ -36,8 +37,9 @@ func (g *group) reset() {
 // wait for the disk, except while MaxPendingBytes are queued.
 //
 // Sequence must be Head().Sequence+1 and Time not less than before. Every
-// content must be named by the event and match its hash; those written not
-// long ago are not written again. An error of grade Invalid leaves the journal
+// content must be named by the event and match its hash; one that the journal
+// has is not written again. A message, or outputs together, of more than
+// [InlineMax] bytes are written as content. An error of grade Invalid leaves the journal
 // as it was. Any other is Fatal and stays: nothing will be appended any more.
 //
 // Neither the event nor the contents are kept after Append returns. It is made
@@ -51,23 +53,110 @@ func (j *Journal) Append(e *Event, contents []Content) (Head, error) {
 	if err := j.admit(e, contents); err != nil {
 		return Head{}, err
 	}
+	defer j.trim()
 	j.scratch = append(j.scratch[:0], j.tip.Hash[:]...)
-	j.scratch = e.AppendTo(j.scratch)
+	j.scratch = e.encode(j.scratch, EnvelopeVersion, &j.spilled)
 	envelope := j.scratch[len(Hash{}):]
-	if len(envelope) > MaxEnvelope {
-		err := fault.New(fault.Invalid, "journal: event %d of type %q takes %d bytes, at most %d fit; move its payload into content", e.Sequence, e.Type, len(envelope), MaxEnvelope)
-		j.scratch = nil
+	if err := j.fits(e, envelope); err != nil {
 		return Head{}, err
 	}
 	head := Head{Sequence: e.Sequence, Hash: sha256.Sum256(j.scratch)}
-	if err := j.enqueue(head, envelope, contents); err != nil {
+	if err := j.prepare(contents); err != nil {
+		return Head{}, err
+	}
+	if err := j.prepare(j.spilled); err != nil {
+		return Head{}, err
+	}
+	if err := j.enqueue(head, envelope); err != nil {
 		return Head{}, err
 	}
 	j.tip, j.time = head, e.Time
+	return head, nil
+}
+
+// trim forgets what the last Append made, and gives back memory that only a
+// large event needs.
+func (j *Journal) trim() {
+	clear(j.spilled)
+	j.spilled, j.fresh, j.values = j.spilled[:0], j.fresh[:0], j.values[:0]
 	if cap(j.scratch) > 1<<20 {
 		j.scratch = nil
 	}
-	return head, nil
+	if cap(j.values) > 4<<20 {
+		j.values = nil
+	}
+}
+
+// fits refuses what no reader would take. It needs gigabytes to get there.
+func (j *Journal) fits(e *Event, envelope []byte) error {
+	if len(envelope) > MaxEnvelope {
+		return fault.New(fault.Invalid, "journal: event %d of type %q names %d contents and takes %d bytes, at most %d fit", e.Sequence, e.Type, len(e.Contents), len(envelope), MaxEnvelope)
+	}
+	for i := range j.spilled {
+		if n := len(j.spilled[i].Data); n > MaxContent {
+			return fault.New(fault.Invalid, "journal: event %d of type %q has a message or outputs of %d bytes, at most %d fit", e.Sequence, e.Type, n, MaxContent)
+		}
+	}
+	return nil
+}
+
+// freshContent is a content to be written: its value is values[from:to].
+type freshContent struct {
+	hash     Hash
+	from, to int
+	size     int // of the content itself
+}
+
+// prepare encodes the contents that are not in the journal yet. Those written
+// lately are remembered; for the others the database is asked, which costs a
+// look at bloom filters for one that is new.
+func (j *Journal) prepare(contents []Content) error {
+	for i := range contents {
+		c := &contents[i]
+		known := !j.recent.add(c.Hash)
+		if !known {
+			var err error
+			if known, err = j.holds(c.Hash); err != nil {
+				return err
+			}
+		}
+		if known {
+			j.stats.suppressed.Add(1)
+			continue
+		}
+		from := len(j.values)
+		j.values = AppendContent(j.values, c.Data)
+		j.fresh = append(j.fresh, freshContent{hash: c.Hash, from: from, to: len(j.values), size: len(c.Data)})
+	}
+	return nil
+}
+
+// holds reports whether the database has a content.
+func (j *Journal) holds(h Hash) (bool, error) {
+	if err := j.Err(); err != nil {
+		return false, err
+	}
+	if err := j.enter(); err != nil {
+		return false, err
+	}
+	defer j.leave()
+	j.key = appendContentKey(j.key[:0], h)
+	err := guarded(func() error {
+		_, closer, err := j.db.Get(j.key)
+		if err != nil {
+			return err
+		}
+		return closer.Close()
+	})
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, pebble.ErrNotFound):
+		return false, nil
+	}
+	err = fault.Wrap(fault.Fatal, err, fmt.Sprintf("journal %s: look for content %s", j.opt.Dir, h))
+	j.fail(err)
+	return false, err
 }
 
 // admit checks what the caller must get right.
@@ -109,7 +198,7 @@ func contains(list []Hash, h Hash) bool {
 }
 
 // enqueue puts an event into the group that the committer takes next.
-func (j *Journal) enqueue(head Head, envelope []byte, contents []Content) error {
+func (j *Journal) enqueue(head Head, envelope []byte) error {
 	size := eventKeyLen + len(envelope) + len(Hash{})
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -130,20 +219,16 @@ func (j *Journal) enqueue(head Head, envelope []byte, contents []Content) error 
 	if err := op.Finish(); err != nil {
 		return fault.Wrap(fault.Fatal, err, fmt.Sprintf("queue event %d", head.Sequence))
 	}
-	for i := range contents {
-		c := &contents[i]
-		if !j.recent.add(c.Hash) {
-			j.stats.suppressed.Add(1)
-			continue
-		}
-		op := b.SetDeferred(contentKeyLen, len(c.Data))
-		appendContentKey(op.Key[:0], c.Hash)
-		copy(op.Value, c.Data)
+	for i := range j.fresh {
+		c := &j.fresh[i]
+		op := b.SetDeferred(contentKeyLen, c.to-c.from)
+		appendContentKey(op.Key[:0], c.hash)
+		copy(op.Value, j.values[c.from:c.to])
 		if err := op.Finish(); err != nil {
-			return fault.Wrap(fault.Fatal, err, fmt.Sprintf("queue content %s of event %d", c.Hash, head.Sequence))
+			return fault.Wrap(fault.Fatal, err, fmt.Sprintf("queue content %s of event %d", c.hash, head.Sequence))
 		}
-		size += contentKeyLen + len(c.Data)
-		j.stats.contents.Add(1)
+		size += contentKeyLen + c.to - c.from
+		j.stats.wrote(c)
 	}
 	wake := j.queue.first == 0
 	if wake {

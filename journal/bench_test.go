@@ -265,7 +265,7 @@ func BenchmarkDecode(b *testing.B) {
 	b.SetBytes(int64(len(buf)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := DecodeEventInto(&d, buf); err != nil {
+		if err := DecodeEventInto(&d, buf, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -11,6 +11,7 @@ type chain struct {
 	hash    Hash   // of the event before it
 	time    int64  // of the event before it
 	started bool   // time is known
+	resolve Resolver
 	buf     []byte
 }
 
@@ -32,7 +33,7 @@ func (c *chain) step(key, value []byte, e *Event) error {
 	if sum := Hash(sha256.Sum256(c.buf)); sum != stored {
 		return corruptEvent(seq, nil, "its hash is stored as %s, the chain gives %s", stored, sum)
 	}
-	if err := DecodeEventInto(e, envelope); err != nil {
+	if err := DecodeEventInto(e, envelope, c.resolve); err != nil {
 		return undecodable(seq, err)
 	}
 	if e.Sequence != seq {

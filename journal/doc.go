@@ -43,10 +43,14 @@
 //
 // The database has one key range a kind:
 //
-//	'c' hash                content object      32 bytes of SHA-256 -> data
+//	'c' hash                content object      32 bytes of SHA-256 -> codec, length, data
 //	'e' sequence            event               8 bytes big-endian -> envelope, 32 bytes of hash
 //	'm' "id", "format"     metadata
 //	'm' "incident/" number breaks in the history       4 bytes big-endian -> record
+//
+// A message of more than [InlineMax] bytes, and outputs that together have more,
+// are content objects themselves, so that no turn is too large to be written.
+// Readers put the event together again, or say what is missing.
 //
 // The hash of event n is SHA-256(hash of event n-1 || envelope of event n), and
 // that of event 0 is [Origin]. How events are grouped into batches never

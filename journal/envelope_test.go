@@ -22,7 +22,7 @@ var goldenEvent = Event{
 	Contents: []Hash{SumContent([]byte("block"))},
 }
 
-const goldenHex = "0115" + // version, flags: stored, cause, contents
+const goldenHex = "0215" + // version, flags: stored, cause, contents
 	"ac02" + "f6a1abfef962" + // sequence, time
 	"05636861696e" + "05626c6f636b" + "01" + // actor, type, schema
 	"ab02" + "02" + // cause
@@ -35,12 +35,15 @@ const goldenHex = "0115" + // version, flags: stored, cause, contents
 // Hashes over the example, computed with another SHA-256 than Go's.
 const (
 	goldenOrigin = "a8c602186e33c61e1130a31bc3172456925e12c29336ddb95e5ae21fac149f1f"
-	goldenLink   = "a6cb696c4ced175038b098c2da97accdd4d7d017916b99ee29e95269613861d4"
+	goldenLink   = "d926221f1bf9dd1b4ed95fef6ad4e1a9d993af4bed6fbdcd02e55b60338396af"
 )
 
 func TestGoldenEnvelope(t *testing.T) {
 	if got := hex.EncodeToString(goldenEvent.AppendTo(nil)); got != goldenHex {
 		t.Fatalf("got  %s\nwant %s", got, goldenHex)
+	}
+	if got := hex.EncodeToString(goldenEvent.AppendVersionTo(nil, 1)); got != "01"+goldenHex[2:] {
+		t.Fatalf("version 1: %s", got)
 	}
 	origin := Origin(ID{0x0f})
 	if got := origin.String(); got != goldenOrigin {
@@ -95,7 +98,7 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 			rt.Fatal(err)
 		}
 		data := e.AppendTo(nil)
-		got, err := DecodeEvent(data)
+		got, err := DecodeEvent(data, nil)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -107,11 +110,11 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 			rt.Fatalf("%+v became %+v", e, got)
 		}
 		// Reuse must leave nothing of the event before.
-		if err := DecodeEventInto(&reused, data); err != nil || !bytes.Equal(reused.AppendTo(nil), data) {
+		if err := DecodeEventInto(&reused, data, nil); err != nil || !bytes.Equal(reused.AppendTo(nil), data) {
 			rt.Fatalf("reused: %v", err)
 		}
 		for n := range data {
-			if _, err := DecodeEvent(data[:n]); err == nil {
+			if _, err := DecodeEvent(data[:n], nil); err == nil {
 				rt.Fatalf("the first %d of %d bytes decode", n, len(data))
 			}
 		}
@@ -146,14 +149,14 @@ func TestDecodeRefuses(t *testing.T) {
 		{"content twice", append([]byte{1, flagStored | flagContents, 1, 0, 0, 0, 0, 0, 0, 2}, make([]byte, 64)...)},
 		{"content twice of many", append([]byte{1, flagStored | flagContents, 1, 0, 0, 0, 0, 0, 0, 20}, make([]byte, 640)...)},
 	} {
-		if e, err := DecodeEvent(c.data); err == nil {
+		if e, err := DecodeEvent(c.data, nil); err == nil {
 			t.Errorf("%s: decodes to %+v", c.name, e)
 		} else if fault.Of(err) != fault.Invalid || errors.Is(err, ErrNewerFormat) {
 			t.Errorf("%s: %v (%v)", c.name, err, fault.Of(err))
 		}
 	}
-	newer := edit(func(b []byte) []byte { b[0] = 2; return b })
-	if _, err := DecodeEvent(newer); !errors.Is(err, ErrNewerFormat) {
+	newer := edit(func(b []byte) []byte { b[0] = EnvelopeVersion + 1; return b })
+	if _, err := DecodeEvent(newer, nil); !errors.Is(err, ErrNewerFormat) {
 		t.Errorf("newer version: %v", err)
 	}
 }
@@ -162,7 +165,7 @@ func TestDecodeIntoDoesNotAllocate(t *testing.T) {
 	data := goldenEvent.AppendTo(nil)
 	var e Event
 	if n := testing.AllocsPerRun(100, func() {
-		if err := DecodeEventInto(&e, data); err != nil {
+		if err := DecodeEventInto(&e, data, nil); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {
@@ -177,8 +180,10 @@ func FuzzDecodeEvent(f *testing.F) {
 		f.Add(e.AppendTo(nil))
 	}
 	f.Add([]byte{1, flagStored, 1, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f})
+	f.Add(goldenEvent.AppendVersionTo(nil, 1))
+	f.Add(spilledEvent().AppendTo(nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		e, err := DecodeEvent(data)
+		e, err := DecodeEvent(data, spilledResolver)
 		if err != nil {
 			if fault.Of(err) != fault.Invalid {
 				t.Fatalf("grade %v: %v", fault.Of(err), err)
@@ -188,7 +193,7 @@ func FuzzDecodeEvent(f *testing.F) {
 		if err := e.Validate(); err != nil {
 			t.Fatal(err)
 		}
-		if again := e.AppendTo(nil); !bytes.Equal(again, data) {
+		if again := e.AppendVersionTo(nil, data[0]); !bytes.Equal(again, data) {
 			t.Fatalf("%x encodes to %x", data, again)
 		}
 	})

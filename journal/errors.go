@@ -19,6 +19,9 @@ var (
 	// ErrNewerFormat is returned for a journal or event that a newer program
 	// wrote.
 	ErrNewerFormat = fault.New(fault.Invalid, "written by a newer program; use that one")
+	// ErrSpilled is returned for an event that is not whole without contents
+	// when no way to read them was given.
+	ErrSpilled = fault.New(fault.Invalid, "it is kept outside the envelope, and nothing was given to read it with")
 	// ErrClosed is returned by every method of a closed journal.
 	ErrClosed = fault.New(fault.Invalid, "the journal is closed")
 	// ErrReadOnly is returned by Append and Checkpoint on a journal opened for
@@ -43,7 +46,9 @@ var errCorrupt = fault.New(fault.Corrupt, "the journal is damaged")
 const corruptAdvice = "; keep the directory as it is and restore a backup (docs/operator.md)"
 
 // Error returns place, damage and what to do.
-func (e *CorruptError) Error() string {
+func (e *CorruptError) Error() string { return e.place() + corruptAdvice }
+
+func (e *CorruptError) place() string {
 	text := "journal is damaged"
 	if e.Sequence != 0 {
 		text += fmt.Sprintf(" at event %d", e.Sequence)
@@ -52,10 +57,14 @@ func (e *CorruptError) Error() string {
 		text += " (" + e.Key + ")"
 	}
 	text += ": " + e.What
-	if e.Cause != nil {
+	var below *CorruptError
+	switch {
+	case errors.As(e.Cause, &below):
+		text += ": " + below.place()
+	case e.Cause != nil:
 		text += ": " + e.Cause.Error()
 	}
-	return text + corruptAdvice
+	return text
 }
 
 // Unwrap makes the error grade Corrupt and shows the error below.
@@ -79,6 +88,9 @@ func corruptEvent(sequence uint64, cause error, format string, args ...any) erro
 func undecodable(sequence uint64, err error) error {
 	if errors.Is(err, ErrNewerFormat) {
 		return fmt.Errorf("journal: event %d: %w", sequence, err)
+	}
+	if fault.Of(err) == fault.Corrupt || errors.Is(err, ErrNotFound) {
+		return corruptEvent(sequence, err, "a part of it that is kept as content cannot be read")
 	}
 	return corruptEvent(sequence, err, "its envelope does not decode")
 }

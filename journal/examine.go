@@ -107,12 +107,8 @@ func openChecked(o Options, dir string, cache *pebble.Cache, log *databaseLog) (
 }
 
 func readMeta(db *pebble.DB, dir string) (ID, error) {
-	format, err := readKey(db, metaFormat)
-	if err != nil || len(format) != 4 {
-		return ID{}, &CorruptError{Key: dir, What: fmt.Sprintf("format key %q is missing or damaged", metaFormat), Cause: err}
-	}
-	if v := binary.BigEndian.Uint32(format); v != formatVersion {
-		return ID{}, fault.New(fault.Invalid, "journal database %s has format %d, this program reads %d: %w", dir, v, formatVersion, ErrNewerFormat)
+	if _, err := readFormat(db, dir); err != nil {
+		return ID{}, err
 	}
 	id, err := readKey(db, metaID)
 	if err != nil || len(id) != len(ID{}) {
@@ -122,7 +118,7 @@ func readMeta(db *pebble.DB, dir string) (ID, error) {
 }
 
 // readKey returns a copy of a value.
-func readKey(db *pebble.DB, key []byte) (value []byte, err error) {
+func readKey(db pebble.Reader, key []byte) (value []byte, err error) {
 	err = guarded(func() error {
 		v, closer, err := db.Get(key)
 		if err != nil {
@@ -190,12 +186,12 @@ func walkTail(db *pebble.DB, id ID, r record, n uint64) (tailCheck, error) {
 	if r.head.Sequence != 0 && r.head.Sequence < t.from {
 		t.from = r.head.Sequence
 	}
-	return t, walkLinks(it, id, r, &t)
+	return t, walkLinks(db, it, id, r, &t)
 }
 
 // walkLinks checks the events from t.from to the last one.
-func walkLinks(it *pebble.Iterator, id ID, r record, t *tailCheck) error {
-	c := chain{next: 1, hash: Origin(id)}
+func walkLinks(db *pebble.DB, it *pebble.Iterator, id ID, r record, t *tailCheck) error {
+	c := chain{next: 1, hash: Origin(id), resolve: resolver(db)}
 	if t.from > 1 {
 		if !it.SeekGE(appendEventKey(nil, t.from-1)) {
 			return it.Error()
@@ -206,7 +202,7 @@ func walkLinks(it *pebble.Iterator, id ID, r record, t *tailCheck) error {
 			t.broken = corruptEvent(t.from-1, nil, "it is missing or too short")
 			return nil
 		}
-		c = chain{next: t.from, hash: hash}
+		c.next, c.hash = t.from, hash
 		it.Next()
 	}
 	var e Event

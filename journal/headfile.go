@@ -29,6 +29,9 @@ const (
 	headFileSize = 2 * headPage
 )
 
+// headVersion is the version of the head file.
+const headVersion = 1
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // record is one slot of the head file: a head and the journal it belongs to.
@@ -40,7 +43,7 @@ type record struct {
 func encodeSlot(r record) []byte {
 	b := make([]byte, 0, headSlotSize)
 	b = append(b, headMagic...)
-	b = binary.BigEndian.AppendUint32(b, formatVersion)
+	b = binary.BigEndian.AppendUint32(b, headVersion)
 	b = append(b, r.id[:]...)
 	b = binary.BigEndian.AppendUint64(b, r.head.Sequence)
 	b = append(b, r.head.Hash[:]...)
@@ -61,8 +64,8 @@ func decodeSlot(b []byte) (record, error) {
 	if got := crc32.Checksum(b[:68], castagnoli); got != sum {
 		return record{}, fmt.Errorf("checksum %08x, computed %08x", sum, got)
 	}
-	if v := binary.BigEndian.Uint32(b[8:]); v != formatVersion {
-		return record{}, fault.New(fault.Invalid, "head file of format %d, this program reads %d: %w", v, formatVersion, ErrNewerFormat)
+	if v := binary.BigEndian.Uint32(b[8:]); v != headVersion {
+		return record{}, fault.New(fault.Invalid, "head file of format %d, this program reads %d: %w", v, headVersion, ErrNewerFormat)
 	}
 	r := record{id: ID(b[12:28])}
 	r.head.Sequence = binary.BigEndian.Uint64(b[28:])

@@ -10,6 +10,7 @@ import (
 type Iterator struct {
 	j       *Journal
 	it      *pebble.Iterator
+	resolve Resolver
 	reverse bool
 	left    uint64 // events still to come
 	next    uint64 // sequence expected
@@ -33,6 +34,7 @@ func (j *Journal) Iterate(from uint64, reverse bool) *Iterator {
 		i.j = nil
 		return i
 	}
+	i.resolve = resolver(j.db)
 	last := j.Durable().Sequence
 	lower, upper := max(from, 1), last
 	if reverse {
@@ -134,7 +136,7 @@ func (i *Iterator) Event() (*Event, error) {
 	if i.decoded {
 		return &i.event, nil
 	}
-	if err := DecodeEventInto(&i.event, i.envelope); err != nil {
+	if err := DecodeEventInto(&i.event, i.envelope, i.resolve); err != nil {
 		return nil, undecodable(i.sequence, err)
 	}
 	if i.event.Sequence != i.sequence {

@@ -90,8 +90,12 @@ type Journal struct {
 	appending sync.Mutex
 	tip       Head
 	time      int64
-	scratch   []byte
 	recent    recentHashes
+	scratch   []byte         // hash before the event, envelope
+	spilled   []Content      // what the envelope has by hash only
+	fresh     []freshContent // to be written with the event
+	values    []byte         // of fresh
+	key       []byte
 
 	mu      sync.Mutex
 	last    Head       // tip, for everyone else

@@ -17,14 +17,11 @@ const (
 	contentKeyLen = 1 + len(Hash{})
 )
 
-// Metadata keys, written once when the journal is created.
+// Metadata keys, written when the journal is created.
 var (
 	metaID     = []byte("mid")     // the ID, 16 bytes
 	metaFormat = []byte("mformat") // the format version, 4 bytes big-endian
 )
-
-// formatVersion is the version of keys, values and head file together.
-const formatVersion = 1
 
 func appendEventKey(dst []byte, sequence uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, prefixEvent), sequence)

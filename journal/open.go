@@ -125,6 +125,9 @@ func (j *Journal) openForWriting(p examined) error {
 		return &CorruptError{Sequence: p.plan.Last.Sequence, Key: dir, What: fmt.Sprintf(
 			"opened for reading it ends at %s, opened for writing at %s", p.plan.Last, again.last)}
 	}
+	if err := upgradeFormat(db, dir); err != nil {
+		return err
+	}
 	j.head, err = openHeadFile(j.opt.FS, j.opt.FS.PathJoin(j.opt.Dir, headName), j.id, p.head)
 	if err != nil {
 		return err
@@ -174,7 +177,7 @@ func (j *Journal) create() error {
 		b := db.NewBatch()
 		return errors.Join(
 			b.Set(metaID, id[:], nil),
-			b.Set(metaFormat, binary.BigEndian.AppendUint32(nil, formatVersion), nil),
+			b.Set(metaFormat, binary.BigEndian.AppendUint32(nil, FormatVersion), nil),
 			b.Commit(pebble.Sync))
 	})
 	if err == nil {

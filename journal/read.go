@@ -19,7 +19,7 @@ func (j *Journal) Event(sequence uint64) (*Event, Hash, error) {
 	if last := j.Durable().Sequence; sequence == 0 || sequence > last {
 		return nil, Hash{}, fault.New(fault.Invalid, "journal: event %d, the last durable one is %d: %w", sequence, last, ErrNotFound)
 	}
-	c := chain{next: sequence, hash: Origin(j.id)}
+	c := chain{next: sequence, hash: Origin(j.id), resolve: resolver(j.db)}
 	if sequence > 1 {
 		before, err := j.eventValue(sequence - 1)
 		if err != nil {
@@ -52,29 +52,4 @@ func (j *Journal) eventValue(sequence uint64) ([]byte, error) {
 		return nil, corruptEvent(sequence, err, "it cannot be read")
 	}
 	return value, nil
-}
-
-// Content returns a content object after checking that it hashes to its name.
-// One that no durable event brought is [ErrNotFound]; any other error is a
-// *[CorruptError].
-func (j *Journal) Content(h Hash) ([]byte, error) {
-	if err := j.enter(); err != nil {
-		return nil, err
-	}
-	defer j.leave()
-	return readContent(j.db, h)
-}
-
-func readContent(r *pebble.DB, h Hash) ([]byte, error) {
-	data, err := readKey(r, appendContentKey(nil, h))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, fault.New(fault.Invalid, "journal: content %s: %w", h, ErrNotFound)
-	}
-	if err != nil {
-		return nil, &CorruptError{Key: contentKeyText(h), What: "it cannot be read", Cause: err}
-	}
-	if got := SumContent(data); got != h {
-		return nil, &CorruptError{Key: contentKeyText(h), What: "its bytes hash to " + got.String()}
-	}
-	return data, nil
 }

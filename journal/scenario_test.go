@@ -139,7 +139,7 @@ func writeSlots(t testing.TB, fs vfs.FS, a, b []byte) {
 
 func newerSlot(r record) []byte {
 	b := encodeSlot(r)
-	binary.BigEndian.PutUint32(b[8:], formatVersion+1)
+	binary.BigEndian.PutUint32(b[8:], headVersion+1)
 	binary.BigEndian.PutUint32(b[68:], crc32.Checksum(b[:68], castagnoli))
 	return b
 }
@@ -326,7 +326,7 @@ func TestNewerDatabaseIsRefusedByName(t *testing.T) {
 	fs := vfs.NewMem()
 	makeJournal(t, fs, 5, 3)
 	edit(t, fs, func(db *pebble.DB) error {
-		return db.Set(metaFormat, binary.BigEndian.AppendUint32(nil, formatVersion+1), pebble.Sync)
+		return db.Set(metaFormat, binary.BigEndian.AppendUint32(nil, FormatVersion+1), pebble.Sync)
 	})
 	if _, err := Open(memOptions(fs)); !errors.Is(err, ErrNewerFormat) || !fault.Is(err, fault.Invalid) {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 type counters struct {
 	events, commits, bytes      atomic.Uint64
 	contents, suppressed, waits atomic.Uint64
+	contentBytes, contentStored atomic.Uint64
 	commitTime, slowest         atomic.Int64 // nanoseconds
 }
 
@@ -22,6 +23,12 @@ func (c *counters) committed(g *group, took time.Duration) {
 	}
 }
 
+func (c *counters) wrote(f *freshContent) {
+	c.contents.Add(1)
+	c.contentBytes.Add(uint64(f.size))
+	c.contentStored.Add(uint64(f.to - f.from))
+}
+
 // Stats are figures for metrics and status pages. Counters start at zero when
 // the journal is opened.
 type Stats struct {
@@ -31,6 +38,8 @@ type Stats struct {
 	Commits       uint64        // groups; Events/Commits is the mean group size
 	Bytes         uint64        // keys and values of those groups
 	Contents      uint64        // content objects written
+	ContentBytes  uint64        // of these contents
+	ContentStored uint64        // of these as they are stored
 	Suppressed    uint64        // contents not written again
 	Waits         uint64        // times Append waited for the disk
 	CommitTime    time.Duration // spent in commits
@@ -52,6 +61,8 @@ func (j *Journal) Stats() Stats {
 		Commits:       j.stats.commits.Load(),
 		Bytes:         j.stats.bytes.Load(),
 		Contents:      j.stats.contents.Load(),
+		ContentBytes:  j.stats.contentBytes.Load(),
+		ContentStored: j.stats.contentStored.Load(),
 		Suppressed:    j.stats.suppressed.Load(),
 		Waits:         j.stats.waits.Load(),
 		CommitTime:    time.Duration(j.stats.commitTime.Load()),

@@ -10,11 +10,16 @@ import (
 )
 
 // Limits on what one event may hold. They keep every length inside what the
-// database can store in one batch; content takes whatever is larger.
+// database can store in one batch.
 const (
-	// MaxEnvelope is the largest encoded event in bytes.
-	MaxEnvelope = 256 << 20
-	// MaxContent is the largest content object in bytes.
+	// InlineMax is how many bytes the message, and the outputs together, may
+	// have in the envelope. Longer ones are kept as content.
+	InlineMax = 64 << 10
+	// MaxEnvelope is the largest encoded event in bytes. Message and outputs
+	// cannot reach it; two million names of contents can.
+	MaxEnvelope = 64 << 20
+	// MaxContent is the largest content object in bytes, and with that the
+	// largest message and the most that the outputs of one event can be.
 	MaxContent = 1 << 30
 )
 
@@ -157,7 +162,9 @@ type Event struct {
 	Note    string   // why the turn failed, else ""
 	Outputs []Output // sends, facts and effects in the order they were made
 	// Contents names the content objects that message and outputs refer to, in
-	// the order of first reference, without duplicates.
+	// the order of first reference, without duplicates. An event that was read
+	// also names those that its own message or outputs were kept as; one to be
+	// appended need not.
 	Contents []Hash
 }
 

@@ -87,7 +87,9 @@ func describeSend(in actors.Input, ok bool) string {
 }
 
 // differences compares a stored event with its replay field by field.
-func differences(stored, replayed *journal.Event) []Difference {
+// Contents that hold the event's own message or outputs differ when those do,
+// and a replayed event does not name them.
+func differences(stored, replayed *journal.Event, version byte) []Difference {
 	var diff []Difference
 	add := func(field string, a, b any) {
 		if s, p := fmt.Sprint(a), fmt.Sprint(b); s != p {
@@ -116,9 +118,11 @@ func differences(stored, replayed *journal.Event) []Difference {
 		}
 		diff = append(diff, Difference{fmt.Sprintf("output %d", i), a, b})
 	}
-	add("contents", stored.Contents, replayed.Contents)
 	if len(diff) == 0 {
-		diff = append(diff, Difference{"encoding", fmt.Sprintf("%x", stored.AppendTo(nil)), fmt.Sprintf("%x", replayed.AppendTo(nil))})
+		add("contents", stored.Contents, replayed.Contents)
+	}
+	if len(diff) == 0 {
+		diff = append(diff, Difference{"encoding", fmt.Sprintf("%x", stored.AppendVersionTo(nil, version)), fmt.Sprintf("%x", replayed.AppendVersionTo(nil, version))})
 	}
 	return diff
 }

@@ -169,9 +169,9 @@ func (r *run) ready(b *batch, at journal.Head, it *journal.Iterator) (journal.He
 	b.items = b.items[:len(b.items)+1]
 	x := &b.items[len(b.items)-1]
 	x.raw, x.hash, x.message = b.clone(envelope), hash, nil
-	err := journal.DecodeEventInto(&x.event, x.raw)
+	err := journal.DecodeEventInto(&x.event, x.raw, r.journal.Content)
 	if err != nil {
-		err = &journal.CorruptError{Sequence: sequence, What: err.Error()}
+		err = &journal.CorruptError{Sequence: sequence, What: "it does not decode", Cause: err}
 	} else if e := &x.event; e.Stored {
 		x.message, err = r.machine.DecodeMessage(e.Type, e.Schema, e.Message, r.resolve)
 		if err != nil {
@@ -224,9 +224,9 @@ func (r *run) turn(x *item) error {
 	if err != nil {
 		return r.diverges(x, []Difference{{Field: "message", Stored: "handled", Replayed: err.Error()}})
 	}
-	r.buf = turn.Event.AppendTo(r.buf[:0])
+	r.buf = turn.Event.AppendVersionTo(r.buf[:0], x.raw[0])
 	if !bytes.Equal(r.buf, x.raw) {
-		return r.diverges(x, differences(e, turn.Event))
+		return r.diverges(x, differences(e, turn.Event, x.raw[0]))
 	}
 	if e.Outcome == journal.OutcomeFailed {
 		r.report.Failed++
