@@ -11,6 +11,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/journal"
 )
 
 // version is set by the linker: -X main.version=v1.2.3.
@@ -18,7 +19,7 @@ var version = "devel"
 
 // Versions of the formats on disk, as docs/formats/ draws them.
 const (
-	journalFormat  = 1
+	journalFormat  = journal.FormatVersion
 	snapshotFormat = 1
 )
 
