@@ -50,6 +50,7 @@ type inbox struct {
 	capacity int
 	closed   bool
 	waiting  bool // the sequencer sleeps
+	nudged   bool // the next take returns even with nothing
 	dropped  uint64
 }
 
@@ -107,6 +108,14 @@ func (b *inbox) wake() {
 	}
 }
 
+// nudge has take return once, for there is something else to do.
+func (b *inbox) nudge() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.nudged = true
+	b.wake()
+}
+
 // take moves up to one round of messages into dst: all results, then a burst of
 // each lane. It waits while there is nothing; ok is false once closed.
 func (b *inbox) take(dst []Input) (_ []Input, ok bool) {
@@ -132,7 +141,8 @@ func (b *inbox) take(dst []Input) (_ []Input, ok bool) {
 				b.room.Broadcast()
 			}
 		}
-		if len(dst) > 0 {
+		if len(dst) > 0 || b.nudged {
+			b.nudged = false
 			return dst, true
 		}
 		b.waiting = true

@@ -96,6 +96,8 @@ func (m *Machine) register(msg core.Message) error {
 	return nil
 }
 
+func newMessage(t reflect.Type) core.Message { return reflect.New(t).Interface().(core.Message) }
+
 // Sequence returns the sequence of the last turn; 0 before the first.
 func (m *Machine) Sequence() uint64 { return m.own.sequence }
 
@@ -262,7 +264,7 @@ func (m *Machine) DecodeMessage(typ string, schema uint32, data []byte, resolve 
 	if !ok {
 		return nil, fault.New(fault.Invalid, "message type %q is not known to this program", typ)
 	}
-	msg := reflect.New(goType).Interface().(core.Message)
+	msg := newMessage(goType)
 	if schema > msg.Schema() {
 		return nil, fault.New(fault.Invalid, "message type %q has schema %d, this program reads up to %d: use a newer program", typ, schema, msg.Schema())
 	}

@@ -33,6 +33,7 @@ type Options struct {
 	Snapshots     *snapshot.Store
 	SnapshotTurns uint64        // 0 means 2000
 	SnapshotEvery time.Duration // 0 means five minutes
+	Behaviour     uint32        // version of the cores' rules, for snapshots
 	Logger        *slog.Logger
 }
 
@@ -54,7 +55,8 @@ type Runtime struct {
 	snaps   *snapshooter
 	log     *slog.Logger
 
-	machine *Machine // of the sequencer goroutine once Run began
+	machine *Machine      // of the sequencer goroutine once Run began
+	stopped chan struct{} // closed when Run has ended
 
 	refused atomic.Uint64 // results and messages that were no turn
 	failed  atomic.Uint64 // turns that ended by a panic
@@ -76,7 +78,7 @@ func NewRuntime(o Options) *Runtime {
 	}
 	r := &Runtime{
 		opt: o, journal: o.Journal, machine: o.Machine, log: o.Logger,
-		inbox: newInbox(o.InboxCapacity),
+		stopped: make(chan struct{}), inbox: newInbox(o.InboxCapacity),
 	}
 	r.release = newReleaser(r)
 	r.snaps = newSnapshooter(r)
@@ -122,9 +124,40 @@ func (r *Runtime) Start(ctx context.Context, first Input, between func(*Machine)
 	return r.release.resume(pending)
 }
 
+// Snapshot has a snapshot taken of the running machine and waits for it.
+func (r *Runtime) Snapshot(ctx context.Context) (snapshot.Manifest, error) {
+	if r.snaps.store == nil {
+		return snapshot.Manifest{}, fault.New(fault.Invalid, "this node takes no snapshots")
+	}
+	done := make(chan asked, 1)
+	r.snaps.ask(done)
+	select {
+	case a := <-done:
+		return a.manifest, a.err
+	case <-r.stopped:
+		return snapshot.Manifest{}, ErrStopped
+	case <-ctx.Done():
+		return snapshot.Manifest{}, fault.Wrap(fault.Temporary, ctx.Err(), "waiting for the snapshot, which goes on")
+	}
+}
+
+// TakeSnapshot takes a snapshot of a runtime that neither was started nor runs:
+// what a crash left unhandled is handled first, and nothing leaves the process.
+func (r *Runtime) TakeSnapshot(ctx context.Context) (snapshot.Manifest, error) {
+	if err := r.drainSends(); err != nil {
+		return snapshot.Manifest{}, err
+	}
+	m, err := r.snaps.last("operator")
+	if err != nil {
+		return m, err
+	}
+	return m, r.journal.WaitDurable(ctx, r.machine.Sequence())
+}
+
 // Run takes messages until ctx ends, which is a clean stop, or a fatal error. The journal's error after a
 // failed append is returned; nothing was released after it.
 func (r *Runtime) Run(ctx context.Context) error {
+	defer close(r.stopped)
 	releaserDone := r.release.start(ctx)
 	stop := context.AfterFunc(ctx, r.inbox.close)
 	defer stop()
@@ -141,6 +174,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 	r.inbox.close()
 	r.release.stop()
 	<-releaserDone
+	r.snaps.refuseWanted()
 	r.snaps.writers.Wait() // it reads the journal, which the caller closes next
 	return err
 }
@@ -211,8 +245,10 @@ func (r *Runtime) finish() error {
 	if err := r.drainSends(); err != nil {
 		return err
 	}
-	if err := r.snaps.last(); err != nil {
-		return err
+	if r.snaps.store != nil {
+		if _, err := r.snaps.last("stop"); err != nil && r.journal.Err() != nil {
+			return err
+		}
 	}
 	return r.journal.WaitDurable(context.Background(), r.machine.Sequence())
 }

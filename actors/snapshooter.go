@@ -18,16 +18,21 @@ type snapshooter struct {
 	store   *snapshot.Store
 	every   uint64 // turns
 	pause   int64  // milliseconds
+	rules   snapshot.Rules
 	begun   uint64 // sequence of the last SnapshotBegun, or of the start
 	time    int64  // of that turn, Unix milliseconds
 	bytes   int    // messages and contents journaled since
 	busy    atomic.Bool
 	writers sync.WaitGroup
+
+	mu     sync.Mutex
+	wanted []answer
 }
 
 func newSnapshooter(r *Runtime) *snapshooter {
+	rules := snapshot.Rules{Behaviour: r.opt.Behaviour, Fingerprint: r.machine.Fingerprint(r.opt.Behaviour)}
 	return &snapshooter{
-		r: r, store: r.opt.Snapshots, every: r.opt.SnapshotTurns, pause: r.opt.SnapshotEvery.Milliseconds(), begun: r.machine.Sequence(), time: r.opt.Clock(),
+		r: r, store: r.opt.Snapshots, rules: rules, every: r.opt.SnapshotTurns, pause: r.opt.SnapshotEvery.Milliseconds(), begun: r.machine.Sequence(), time: r.opt.Clock(),
 	}
 }
 
@@ -58,42 +63,83 @@ func (s *snapshooter) count(turn Turn) {
 	}
 }
 
-// due begins a snapshot when enough has happened since the last.
+// answer is where the outcome of a snapshot that somebody asked for goes.
+type answer chan<- asked
+
+type asked struct {
+	manifest snapshot.Manifest
+	err      error
+}
+
+// ask has a snapshot begun after the turns under way.
+func (s *snapshooter) ask(a answer) {
+	s.mu.Lock()
+	s.wanted = append(s.wanted, a)
+	s.mu.Unlock()
+	s.r.inbox.nudge()
+}
+
+func (s *snapshooter) takeWanted() []answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wanted := s.wanted
+	s.wanted = nil
+	return wanted
+}
+
+// due begins a snapshot when enough has happened since the last, or somebody
+// asks for one.
 func (s *snapshooter) due() error {
-	if s.store == nil {
+	if s.store == nil || s.busy.Load() {
 		return nil
 	}
+	wanted := s.takeWanted()
 	reason := s.reason()
-	if reason == "" || !s.busy.CompareAndSwap(false, true) {
+	if len(wanted) > 0 {
+		reason = "operator"
+	}
+	if reason == "" {
 		return nil
 	}
+	s.busy.Store(true)
 	p, sections, err := s.begin(reason)
 	if err != nil {
 		return err
 	}
 	s.writers.Go(func() {
-		defer s.busy.Store(false)
-		if taken := s.write(p, sections); taken != nil {
-			s.r.inbox.putResult(Input{Actor: core.Supervisor, Message: taken})
+		m, err := s.write(p, sections)
+		if err == nil {
+			s.r.inbox.putResult(Input{Actor: core.Supervisor, Message: TakenFrom(m.Sequence, m.Sections)})
 		}
+		for _, a := range wanted {
+			a <- asked{m, err}
+		}
+		s.busy.Store(false)
+		s.r.inbox.nudge() // one may have been asked for meanwhile
 	})
 	return nil
 }
 
-// last takes the snapshot of a clean stop and waits for it.
-func (s *snapshooter) last() error {
-	if s.store == nil {
-		return nil
-	}
+// last takes a snapshot after which no turn comes but the one that records it,
+// and waits for it.
+func (s *snapshooter) last(reason string) (snapshot.Manifest, error) {
 	s.writers.Wait()
-	p, sections, err := s.begin("stop")
+	p, sections, err := s.begin(reason)
 	if err != nil {
-		return err
+		return snapshot.Manifest{}, err
 	}
-	if taken := s.write(p, sections); taken != nil {
-		return s.r.step(Input{Actor: core.Supervisor, Message: taken})
+	m, err := s.write(p, sections)
+	if err != nil {
+		return m, err
 	}
-	return nil
+	return m, s.r.step(Input{Actor: core.Supervisor, Message: TakenFrom(m.Sequence, m.Sections)})
+}
+
+// refuseWanted answers those whose snapshot comes no more.
+func (s *snapshooter) refuseWanted() {
+	for _, a := range s.takeWanted() {
+		a <- asked{err: ErrStopped}
+	}
 }
 
 func (s *snapshooter) begin(reason string) (snapshot.Position, []snapshot.Section, error) {
@@ -102,23 +148,21 @@ func (s *snapshooter) begin(reason string) (snapshot.Position, []snapshot.Sectio
 	}
 	s.begun, s.time, s.bytes = s.r.machine.Sequence(), s.r.machine.Time(), 0
 	head := s.r.journal.Head()
-	p := snapshot.Position{Journal: s.r.journal.ID(), Sequence: head.Sequence, Hash: head.Hash}
+	p := snapshot.Position{Journal: s.r.journal.ID(), Sequence: head.Sequence, Hash: head.Hash, Rules: s.rules}
 	return p, s.r.machine.Freeze(), nil
 }
 
-// write waits for the turn, writes the snapshot and returns what to journal of
-// it. A snapshot that cannot be written costs time at the next start, not
-// state: it is logged and nil is returned.
-func (s *snapshooter) write(p snapshot.Position, sections []snapshot.Section) *message.SnapshotTaken {
+// write waits for the turn and writes the snapshot. One that cannot be written
+// costs time at the next start, not state: it is logged.
+func (s *snapshooter) write(p snapshot.Position, sections []snapshot.Section) (snapshot.Manifest, error) {
 	if err := s.r.journal.WaitDurable(context.Background(), p.Sequence); err != nil {
-		return nil
+		return snapshot.Manifest{}, err
 	}
 	m, err := s.store.Write(p, sections)
 	if err != nil {
 		s.r.log.Warn("snapshot not written; the next start replays more", "seq", p.Sequence, "error", err)
-		return nil
 	}
-	return TakenFrom(m.Sequence, m.Sections)
+	return m, err
 }
 
 // TakenFrom is the message that records digests taken after turn at.

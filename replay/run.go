@@ -25,6 +25,9 @@ type Options struct {
 	// Prepare is called for each message on the reading goroutine, to compute
 	// slow pure work ahead. It may be nil.
 	Prepare func(core.Message)
+	// Behaviour is the version of the cores' rules in m. Turns of another are a
+	// *[BehaviourError]. 0 leaves that to the comparison.
+	Behaviour uint32
 }
 
 // Report says what a run did.
@@ -34,6 +37,9 @@ type Report struct {
 	Failed             uint64 // turns that failed then and now
 	Bytes              int64  // of events
 	Digests            uint64 // snapshots whose digests were compared
+	Mark               uint64 // sequence of the mark whose states it began with; 0 for none
+	Skipped            uint64 // turns before the mark: checked and decoded, not handled again
+	Before             []Span // whose turns those are, oldest first
 	Head               journal.Head
 	Elapsed            time.Duration
 }
@@ -67,7 +73,9 @@ func (b *batch) clone(envelope []byte) []byte {
 	return b.slab[start:len(b.slab):len(b.slab)]
 }
 
-// Run replays into m. The error is a *Divergence when a turn comes out
+// Run replays into m. A machine at sequence 0 begins at genesis, or with the
+// states of the newest mark at or below To ([actors.Mark]), for the turns before
+// it are another behaviour's: these are checked and decoded only. The error is a *Divergence when a turn comes out
 // differently, graded Corrupt; otherwise what the journal reports.
 func Run(ctx context.Context, j *journal.Journal, m *actors.Machine, o Options) (Report, error) {
 	started := time.Now()
@@ -78,6 +86,12 @@ func Run(ctx context.Context, j *journal.Journal, m *actors.Machine, o Options) 
 	r.report = Report{From: m.Sequence(), Sequence: m.Sequence(), To: o.To, Head: journal.Head{Sequence: m.Sequence(), Hash: o.After}}
 	if r.report.Head.Hash == (journal.Hash{}) && m.Sequence() == 0 {
 		r.report.Head.Hash = journal.Origin(j.ID())
+	}
+	if m.Sequence() == 0 {
+		if err := r.begin(ctx); err != nil {
+			r.report.Elapsed = time.Since(started)
+			return r.report, err
+		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -220,6 +234,9 @@ func (r *run) turn(x *item) error {
 	} else if next, ok := r.machine.NextSend(); ok {
 		return r.diverges(x, []Difference{{Field: "cause", Stored: "a message from outside", Replayed: describeSend(next, ok)}})
 	}
+	if err := r.mark(in.Message, e); err != nil {
+		return err
+	}
 	turn, err := r.machine.Step(in)
 	if err != nil {
 		return r.diverges(x, []Difference{{Field: "message", Stored: "handled", Replayed: err.Error()}})
@@ -236,6 +253,19 @@ func (r *run) turn(x *item) error {
 	r.report.Sequence = e.Sequence
 	r.report.Head = journal.Head{Sequence: e.Sequence, Hash: x.hash}
 	return r.digest(in.Message, x)
+}
+
+// mark checks that the states at a mark are those that it carries.
+func (r *run) mark(m core.Message, e *journal.Event) error {
+	mark, ok := actors.MarkOf(m)
+	if !ok {
+		return nil
+	}
+	if r.opt.Behaviour != 0 && mark.Behaviour != r.opt.Behaviour {
+		return &BehaviourError{Journal: mark.Behaviour, Program: r.opt.Behaviour, Since: e.Sequence}
+	}
+	mark.Sequence = e.Sequence
+	return r.machine.AtMark(mark)
 }
 
 // digest computes the digests of the states that a snapshot froze, and compares

@@ -25,6 +25,14 @@ type Position struct {
 	Journal  [16]byte // identity of the journal
 	Sequence uint64   // of the last event that the states include
 	Hash     [32]byte // of the journal's chain at Sequence
+	Rules
+}
+
+// Rules say which program can read the states. Version 1 of the format has
+// none: both fields are zero.
+type Rules struct {
+	Behaviour   uint32 // version of the cores' rules
+	Fingerprint Hash   // of the cores' messages and states
 }
 
 // Manifest describes one snapshot. Get it from [Store.Write], [Store.List] or
@@ -35,7 +43,24 @@ type Manifest struct {
 	Root     Hash            // see Root
 	File     string          // name inside the store's directory
 
-	chunks [][]chunkRef // of each section
+	version uint32       // of the format it was read from or is written in
+	chunks  [][]chunkRef // of each section
+}
+
+// Entries returns the number of entries over all sections.
+func (m Manifest) Entries() (n uint64) {
+	for _, s := range m.Sections {
+		n += s.Entries
+	}
+	return n
+}
+
+// Bytes returns the uncompressed size of the states.
+func (m Manifest) Bytes() (n uint64) {
+	for _, s := range m.Sections {
+		n += s.Bytes
+	}
+	return n
 }
 
 // Chunks returns the number of chunks that the snapshot refers to.
@@ -58,7 +83,7 @@ type chunkRef struct {
 // before it. See docs/formats/snapshot.md.
 const (
 	manifestMagic   = "ALYSSNAP"
-	manifestVersion = 1
+	manifestVersion = 2
 	manifestHeader  = 12
 	manifestTrailer = sha256.Size
 	chunkRefSize    = 32 + 4 + 4
@@ -68,10 +93,14 @@ const (
 
 func (m *Manifest) encode() []byte {
 	b := append([]byte(nil), manifestMagic...)
-	b = binary.BigEndian.AppendUint32(b, manifestVersion)
+	b = binary.BigEndian.AppendUint32(b, m.version)
 	b = append(b, m.Journal[:]...)
 	b = binary.BigEndian.AppendUint64(b, m.Sequence)
 	b = append(b, m.Hash[:]...)
+	if m.version > 1 {
+		b = binary.BigEndian.AppendUint32(b, m.Behaviour)
+		b = append(b, m.Fingerprint[:]...)
+	}
 	b = append(b, m.Root[:]...)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(m.Sections)))
 	for i, s := range m.Sections {
@@ -111,13 +140,21 @@ func decodeManifest(file []byte) (Manifest, error) {
 	}
 	// The checksum stands last in every version, so a damaged version number is
 	// told from a newer format.
-	if v := binary.BigEndian.Uint32(file[8:]); v != manifestVersion {
-		return m, newerFormat("manifest", v, manifestVersion)
+	m.version = binary.BigEndian.Uint32(file[8:])
+	switch {
+	case m.version > manifestVersion:
+		return m, newerFormat("manifest", m.version, manifestVersion)
+	case m.version == 0:
+		return m, fault.New(fault.Corrupt, "snapshot manifest has version 0")
 	}
 	d := reader{data: file[manifestHeader:body]}
 	copy(m.Journal[:], d.next(16))
 	m.Sequence = d.uint64()
 	copy(m.Hash[:], d.next(32))
+	if m.version > 1 {
+		m.Behaviour = d.uint32()
+		copy(m.Fingerprint[:], d.next(32))
+	}
 	copy(m.Root[:], d.next(32))
 	for count := d.uint32(); count > 0 && !d.short; count-- {
 		section, refs := d.section()

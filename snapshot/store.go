@@ -186,29 +186,47 @@ func (s *Store) Newest(try func(Manifest) error) (m Manifest, found bool, err er
 // turns out to be Corrupt, so the state loaded so far must then be dropped. The
 // slices are valid until entry returns. An error of entry ends the load and is returned.
 func (s *Store) Load(m Manifest, entry func(section string, key, value []byte) error) error {
-	if err := m.check(); err != nil {
-		return s.naming(s.fs.PathJoin(s.dir, m.File), err)
+	sections, err := s.Sections(m)
+	if err != nil {
+		return err
 	}
+	for _, section := range sections {
+		err := section.Walk(func(key, value []byte) error { return entry(section.Name, key, value) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Sections returns the states of m as sections whose Walk reads and checks
+// chunk after chunk, as [Store.Load] does. Memory is that of one chunk.
+func (s *Store) Sections(m Manifest) ([]Section, error) {
+	if err := m.check(); err != nil {
+		return nil, s.naming(s.fs.PathJoin(s.dir, m.File), err)
+	}
+	sections := make([]Section, len(m.Sections))
 	for i, section := range m.Sections {
-		var reader sectionReader
-		for _, ref := range m.chunks[i] {
-			data, err := s.readChunk(ref)
-			if err != nil {
-				return err
-			}
-			if err := reader.check(data, ref.entries); err != nil {
-				return s.naming(s.chunkPath(ref.hash), err)
-			}
-			for len(data) > 0 {
-				key, value, rest, err := nextEntry(data)
-				if err != nil {
-					return s.naming(s.chunkPath(ref.hash), err)
-				}
-				if err := entry(section.Name, key, value); err != nil {
-					return err
-				}
-				data = rest
-			}
+		refs := m.chunks[i]
+		sections[i] = Section{Name: section.Name, Walk: func(yield func(key, value []byte) error) error {
+			return s.walk(refs, yield)
+		}}
+	}
+	return sections, nil
+}
+
+func (s *Store) walk(refs []chunkRef, yield func(key, value []byte) error) error {
+	var reader sectionReader
+	for _, ref := range refs {
+		data, err := s.readChunk(ref)
+		if err != nil {
+			return err
+		}
+		if err := reader.check(data, ref.entries); err != nil {
+			return s.naming(s.chunkPath(ref.hash), err)
+		}
+		if err := eachEntry(data, yield); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -308,7 +308,7 @@ func TestNewerFormat(t *testing.T) {
 	mem := vfs.NewMem()
 	s, log := open(t, mem, 1)
 	first := write(t, s, 5, numbered("chain", 100))
-	newer := snapshot.WithManifestVersion(first, 2)
+	newer := snapshot.WithManifestVersion(first, 3)
 	if err := mem.Remove("snapshots/" + first.File); err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +320,7 @@ func TestNewerFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	list, err := s.List()
-	if err != nil || len(list) != 0 || !strings.Contains(log.String(), "version 2, known is 1") {
+	if err != nil || len(list) != 0 || !strings.Contains(log.String(), "version 3, known is 2") {
 		t.Fatalf("list %v %v\n%s", list, err, log)
 	}
 	// Its chunks are not ours to remove.

@@ -40,7 +40,7 @@ func (s *Store) Write(p Position, sections []Section) (Manifest, error) {
 	if err := s.forgetAbsent(); err != nil {
 		return Manifest{}, err
 	}
-	m := Manifest{Position: p, Sections: make([]SectionDigest, len(sections)), chunks: make([][]chunkRef, len(sections))}
+	m := Manifest{Position: p, version: manifestVersion, Sections: make([]SectionDigest, len(sections)), chunks: make([][]chunkRef, len(sections))}
 	pool := s.newPool()
 	err = parallel(len(sections), func(i int) error {
 		var err error

@@ -10,6 +10,8 @@
 //	snapshot_begun   nothing: the turn marks where the states were frozen
 //	snapshot_taken   remembers position and digest of the newest snapshot
 //	node_stopped     marks the run as ended cleanly
+//	behaviour_upgraded  notes the behaviour and the snapshot it was made of
+//	checkpoint_started  notes the behaviour
 package supervisor
 
 import (
@@ -49,6 +51,7 @@ func (*Supervisor) Messages() []core.Message {
 	return []core.Message{
 		&message.NodeConfigured{}, &message.NodeStopped{}, &message.SnapshotBegun{},
 		&message.SnapshotTaken{}, &core.ActorFailed{},
+		&message.BehaviourUpgraded{}, &message.CheckpointStarted{},
 	}
 }
 
@@ -70,6 +73,10 @@ func (s *Supervisor) Handle(state core.State, m core.Message, t core.Turn, out *
 		st.SnapshotAt, st.SnapshotRoot = m.At, m.Root
 	case *message.NodeStopped:
 		st.Running = false
+	case *message.BehaviourUpgraded:
+		st.Behaviour, st.SnapshotAt, st.SnapshotRoot = m.To, m.SnapshotAt, m.SnapshotRoot
+	case *message.CheckpointStarted:
+		st.Behaviour = m.Behaviour
 	case *message.SnapshotBegun:
 	}
 }

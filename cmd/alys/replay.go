@@ -90,7 +90,7 @@ func replayAction(cc *cli.Context) (err error) {
 	}
 	bar := startJob(cc, s, "replay", "seq", machine.Sequence())
 	report, err := replay.Run(cc.Context, src.journal, machine, replay.Options{
-		To: to, After: after, Prepare: work.Prepare,
+		To: to, After: after, Prepare: work.Prepare, Behaviour: node.Behaviour,
 		Progress: func(r replay.Report) {
 			height := machine.State(chain.ID).(*chain.State).Head.Number
 			bar.set(progress.Update{Done: r.Sequence, Total: r.To, Bytes: r.Bytes, Height: height})

@@ -17,11 +17,12 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
+	"github.com/AnduroProject/alys-go/internal/restart"
 )
 
 // ErrRefused marks what the node could do and will not, for safety: another
 // chain spec on an existing journal, a journal of other behaviour. Exit code 4.
-var ErrRefused = errors.New("refused for safety")
+var ErrRefused = restart.ErrRefused
 
 func refused(format string, args ...any) error {
 	return errors.Join(fault.New(fault.Invalid, format, args...), ErrRefused)
@@ -151,8 +152,6 @@ func (n *Node) configuration(c *spec.Chain, genesis *block.Payload) (*message.No
 	}
 	if before != nil {
 		switch {
-		case before.Behaviour != Behaviour:
-			return nil, refused("this journal was written by behaviour %d, this program is behaviour %d: use the program that wrote it", before.Behaviour, Behaviour)
 		case before.ChainSpec.Hash != m.ChainSpec.Hash:
 			return nil, refused("the chain spec given differs from the one this journal began with: rules at or below the head cannot change")
 		case before.GenesisPayload.Hash != m.GenesisPayload.Hash:

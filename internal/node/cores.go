@@ -11,19 +11,28 @@ import (
 	"github.com/AnduroProject/alys-go/journal"
 )
 
-// Behaviour is the version of the cores' rules. It is raised with every change
-// that makes a core answer differently; a journal written by another behaviour
-// is refused, for its replay would differ. (architecture.md 3)
-const Behaviour uint32 = 1
+// released is the version of the cores' rules. It is raised with every change
+// that makes a core answer or remember differently.
+const released uint32 = 1
+
+// Behaviour is the version of this program's rules. A journal of an older one is
+// upgraded from the snapshot of a clean stop, by the migrations below; one of a
+// newer is refused. A test holds testdata/behaviour.txt to it. (architecture.md 3)
+const Behaviour = released + beyond
+
+// migrations lead from every released behaviour to the next.
+func migrations() []actors.Migration {
+	return append([]actors.Migration{}, beyondMigrations...)
+}
 
 // NewMachine returns the machine of the Alys node for a journal.
 func NewMachine(id journal.ID, work chain.Work) (*actors.Machine, error) {
-	return actors.NewMachine(id, []core.Core{
+	return actors.NewMachine(id, beyondCores([]core.Core{
 		supervisor.New(chain.ID, engine.ID, miner.ID),
 		chain.New(work),
 		engine.New(),
 		miner.New(),
-	}, []core.Message{
+	}), []core.Message{
 		&message.StartTimer{}, &message.SignBlock{}, &message.ImportPayloads{}, &message.BuildPayload{},
 		&message.AuxBlock{}, &message.AuxBlockJudged{}, &message.StopProcess{},
 		&message.BlockConnected{}, &message.BlockReverted{}, &message.HeadChanged{}, &message.BlockFinalized{},

@@ -19,6 +19,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
+	"github.com/AnduroProject/alys-go/internal/restart"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/snapshot"
 )
@@ -38,7 +39,7 @@ type Node struct {
 	executor  *engine.Executor
 	runtime   *actors.Runtime
 	answers   *answerEdge
-	recovered Recovered
+	recovered restart.Recovered
 	config    *message.NodeConfigured
 	view      view
 	stop      context.CancelCauseFunc
@@ -82,13 +83,16 @@ func (n *Node) open(ctx context.Context) error {
 	n.view.now = ViewOf(chainState(n.recovered.Machine))
 	n.runtime = actors.NewRuntime(actors.Options{
 		Journal: n.journal, Machine: n.recovered.Machine,
-		Clock:     func() int64 { return time.Now().UnixMilli() },
+		Clock:     n.now,
 		Edges:     n.edges(),
 		OnFact:    n.view.fact,
-		Snapshots: n.snapshots, SnapshotTurns: n.opt.SnapshotTurns, SnapshotEvery: n.opt.SnapshotEvery, Logger: n.log,
+		Snapshots: n.snapshots, SnapshotTurns: n.opt.SnapshotTurns, SnapshotEvery: n.opt.SnapshotEvery, Behaviour: Behaviour, Logger: n.log,
 	})
 	return nil
 }
+
+// now returns Unix milliseconds.
+func (*Node) now() int64 { return time.Now().UnixMilli() }
 
 // openJournal opens journal and snapshots and recovers the machine.
 func (n *Node) openJournal(ctx context.Context) error {
@@ -111,7 +115,7 @@ func (n *Node) openJournal(ctx context.Context) error {
 	if err := n.journalPresent(); err != nil {
 		return err
 	}
-	if n.recovered, err = recoverMachine(ctx, n.journal, n.snapshots, n.memo); err != nil {
+	if n.recovered, err = n.recoverMachine(ctx); err != nil {
 		return err
 	}
 	if r := n.recovered.Report; r.Sequence > 0 {

@@ -7,6 +7,7 @@
 // named by their unit, times are Unix milliseconds unless a name says seconds.
 //
 //	node.go    what configures and ends a run, snapshots
+//	mark.go    where a journal can be re-executed from without what is before
 //	chain.go   blocks, slots, approvals, work
 //	facts.go   what the chain actor publishes
 //	engine.go  the execution layer
