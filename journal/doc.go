@@ -55,8 +55,8 @@
 // The hash of event n is SHA-256(hash of event n-1 || envelope of event n), and
 // that of event 0 is [Origin]. How events are grouped into batches never
 // affects a hash. docs/formats/journal.md draws every byte, and
-// docs/decisions/0011-journal-head-file.md says why the head file exists and
-// what opening does in each case.
+// docs/decisions/0011-journal-head-file.md says why the head file exists,
+// docs/decisions/0018-journal-recovery.md what opening does in each case.
 //
 // # Fatal errors of the database
 //

@@ -84,10 +84,16 @@ const (
 	headOK
 )
 
+var headStates = [...]string{headAbsent: isAbsent, headBad: isBad, headConflict: inConflict, headNewer: isNewer, headOK: isOK}
+
+// String returns the state as the recovery table calls it.
+func (s headState) String() string { return headStates[s] }
+
 // headRead is the head file as found: its newest record, which slot that is in,
 // and what is wrong with the other one.
 type headRead struct {
 	state   headState
+	slots   [2]string // what each slot holds, for people
 	record  record
 	slot    int
 	warning string // about a slot that is damaged beside a good one
@@ -98,7 +104,7 @@ type headRead struct {
 func readHeadFile(fs vfs.FS, path string) (headRead, error) {
 	f, err := fs.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return headRead{state: headAbsent}, nil
+		return headRead{state: headAbsent, slots: [2]string{"no file", "no file"}}, nil
 	}
 	if err != nil {
 		return headRead{}, fault.Wrap(fault.Fatal, err, "open head file "+path)
@@ -112,14 +118,28 @@ func readHeadFile(fs vfs.FS, path string) (headRead, error) {
 	return judgeSlots(buf[:n]), nil
 }
 
-// judgeSlots picks the newest readable slot.
+// judgeSlots reads both slots and picks the newest readable one.
 func judgeSlots(file []byte) headRead {
 	var rec [2]record
 	var bad [2]error
+	var slots [2]string
 	for i := range rec {
 		rec[i], bad[i] = decodeSlot(file[min(i*headPage, len(file)):min((i+1)*headPage, len(file))])
-		if errors.Is(bad[i], ErrNewerFormat) {
-			return headRead{state: headNewer, detail: bad[i]}
+		slots[i] = fmt.Sprintf("record %s of journal %s", rec[i].head, rec[i].id)
+		if bad[i] != nil {
+			slots[i] = "unreadable: " + bad[i].Error()
+		}
+	}
+	read := pickSlot(rec, bad)
+	read.slots = slots
+	return read
+}
+
+// pickSlot is the table of slots of docs/decisions/0018-journal-recovery.md.
+func pickSlot(rec [2]record, bad [2]error) headRead {
+	for _, err := range bad {
+		if errors.Is(err, ErrNewerFormat) {
+			return headRead{state: headNewer, detail: err}
 		}
 	}
 	a, b := rec[0], rec[1]

@@ -18,7 +18,7 @@ import (
 
 // Open opens the journal in a directory, and makes it when there is none and
 // ReadOnly is not set. Nothing is changed before the recovery table of
-// docs/decisions/0011-journal-head-file.md has decided that it opens: the
+// docs/decisions/0018-journal-recovery.md has decided that it opens: the
 // database is read first in read-only mode, since Pebble deletes files that a
 // damaged manifest no longer names.
 //
@@ -87,7 +87,7 @@ func (j *Journal) open() error {
 		if p.decision == decideCreate {
 			return fault.New(fault.Invalid, "journal %s: %w", j.opt.Dir, ErrAbsent)
 		}
-		j.begin(p.plan.Last, p.time)
+		j.begin(p.plan.Last, p.tail.time)
 		return nil
 	}
 	if j.db != nil {
@@ -121,6 +121,8 @@ func (j *Journal) openForWriting(p examined) error {
 		return err
 	case again.broken != nil:
 		return again.broken
+	case again.lacks != nil:
+		return again.lacks
 	case again.last != p.plan.Last:
 		return &CorruptError{Sequence: p.plan.Last.Sequence, Key: dir, What: fmt.Sprintf(
 			"opened for reading it ends at %s, opened for writing at %s", p.plan.Last, again.last)}
@@ -137,7 +139,7 @@ func (j *Journal) openForWriting(p examined) error {
 			return fault.Wrap(fault.Fatal, errors.Join(err, j.head.close()), "open journal "+j.opt.Dir)
 		}
 	}
-	j.begin(p.plan.Last, p.time)
+	j.begin(p.plan.Last, p.tail.time)
 	j.queue, j.spare = j.newGroup(), j.newGroup()
 	j.done = make(chan struct{})
 	go j.commitLoop()

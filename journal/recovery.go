@@ -1,37 +1,40 @@
 package journal
 
-import (
-	"fmt"
+import "fmt"
 
-	"github.com/AnduroProject/alys-go/internal/protocol/fault"
-)
-
-// position relates the head record to the last event of the database.
-type position uint8
-
-const (
-	positionEqual  position = iota // the record names the last event
-	positionBehind                 // events follow the record
-	positionAhead                  // the record names an event that is not there
-)
-
-// chainState is what checking the last events found.
-type chainState uint8
-
-const (
-	chainOK chainState = iota
-	chainBroken
-)
-
-// findings is everything the decision depends on.
-type findings struct {
-	database bool      // the database exists
-	empty    bool      // it holds no event
-	head     headState // what the head file holds
-	foreign  bool      // a readable record names another journal
-	position position  // only where head is ok and not foreign
-	chain    chainState
+// Findings is everything that the decision of opening depends on. Its values
+// are those of the table in docs/decisions/0018-journal-recovery.md.
+type Findings struct {
+	Database string `json:"database"` // absent, damaged, newer, empty, events
+	Head     string `json:"head"`     // the head file: absent, bad, conflict, newer, foreign, ok
+	Position string `json:"position"` // of the head record to the last event: none, equal, behind, ahead
+	Tail     string `json:"tail"`     // end of the newest log: whole, torn
+	Chain    string `json:"chain"`    // links of the last events: ok, broken, newer
+	Content  string `json:"content"`  // what the last events name: ok, missing, damaged
+	Index    string `json:"index"`    // absent, damaged, behind, equal, ahead, differs
 }
+
+// Values of Findings. A finding that does not apply has the harmless value.
+const (
+	isAbsent   = "absent"
+	isDamaged  = "damaged"
+	isNewer    = "newer"
+	isEmpty    = "empty"
+	hasEvents  = "events"
+	isBad      = "bad"
+	inConflict = "conflict"
+	isForeign  = "foreign"
+	isOK       = "ok"
+	isNone     = "none"
+	isEqual    = "equal"
+	isBehind   = "behind"
+	isAhead    = "ahead"
+	isWhole    = "whole"
+	isTorn     = "torn"
+	isBroken   = "broken"
+	isMissing  = "missing"
+	isOther    = "differs"
+)
 
 // decision is what opening does.
 type decision uint8
@@ -40,22 +43,26 @@ const (
 	decideCreate       decision = iota + 1 // make a new journal
 	decideOpen                             // open it as it is
 	decideAdvance                          // open; the record moves to the last event
+	decideCut                              // open; the torn end of the log is cut
 	decideRestoreEmpty                     // open; write the missing record of an empty journal
 	decideLost                             // refuse: acknowledged events are gone
 	decideDamagedHead                      // refuse: the head file cannot be trusted
 	decideForeign                          // refuse: database and head file of two journals
 	decideNewer                            // refuse: written by a newer program
 	decideDamaged                          // refuse: the events do not chain
+	decideContent                          // refuse: what an event names is not there
+	decideDatabase                         // refuse: the database cannot be read
 )
 
 var decisionNames = map[decision]string{
-	decideCreate: "create", decideOpen: "open", decideAdvance: "advance",
+	decideCreate: "create", decideOpen: "open", decideAdvance: "advance", decideCut: "cut-tail",
 	decideRestoreEmpty: "restore-empty", decideLost: "refuse-lost",
 	decideDamagedHead: "refuse-head", decideForeign: "refuse-foreign",
 	decideNewer: "refuse-newer", decideDamaged: "refuse-chain",
+	decideContent: "refuse-content", decideDatabase: "refuse-database",
 }
 
-// String returns the name used in docs/decisions/0011-journal-head-file.md.
+// String returns the name that docs/decisions/0018-journal-recovery.md uses.
 func (d decision) String() string {
 	if s := decisionNames[d]; s != "" {
 		return s
@@ -67,95 +74,54 @@ func (d decision) String() string {
 func (d decision) opens() bool { return d >= decideCreate && d <= decideRestoreEmpty }
 
 // decide is the recovery table: exactly one decision for every combination,
-// drawn in docs/decisions/0011-journal-head-file.md and compared with it by a
+// drawn in docs/decisions/0018-journal-recovery.md and compared with it by a
 // test. The order of the rules is the order of their severity to the operator:
 // what another program must judge first, what is lost before what is damaged.
-func decide(f findings) decision {
+func decide(f Findings) decision {
 	switch {
-	case f.head == headNewer:
+	case f.Head == isNewer, f.Database == isNewer:
 		return decideNewer
-	case !f.database && f.head == headAbsent:
+	case f.Database == isDamaged:
+		return decideDatabase
+	case f.Database == isAbsent && f.Head == isAbsent && !indexKnowsMore(f.Index):
 		return decideCreate
-	case !f.database:
+	case f.Database == isAbsent:
 		return decideLost
-	case f.head == headOK && f.foreign:
+	case f.Head == isForeign:
 		return decideForeign
-	case f.head == headConflict:
+	case f.Head == inConflict:
 		return decideDamagedHead
-	case f.head == headOK && f.position == positionAhead:
+	case f.Head == isOK && f.Position == isAhead:
 		return decideLost
-	case f.chain == chainBroken:
+	case f.Chain == isNewer:
+		return decideNewer
+	case f.Chain == isBroken:
 		return decideDamaged
-	case f.head == headOK && f.position == positionEqual:
-		return decideOpen
-	case f.head == headOK:
-		return decideAdvance
-	case f.empty:
+	case indexKnowsMore(f.Index):
+		return decideLost
+	case f.Content != isOK:
+		return decideContent
+	default:
+		return decideWhole(f)
+	}
+}
+
+// decideWhole decides where what is stored is as it was written.
+func decideWhole(f Findings) decision {
+	switch {
+	case f.Head != isOK && f.Database == isEmpty:
 		return decideRestoreEmpty
-	default:
+	case f.Head != isOK:
 		return decideDamagedHead
-	}
-}
-
-// Plan is what opening a journal finds and does. [Inspect] makes one without
-// changing anything; an open journal returns its own with [Journal.Opened].
-type Plan struct {
-	Dir      string
-	ID       ID     // zero when there is no database
-	Decision string // a decision of docs/decisions/0011-journal-head-file.md
-	Record   Head   // the head file's record; zero when it has none
-	Last     Head   // the last event of the database
-	Checked  uint64 // first event whose link was checked; 0 for none
-	Warnings []string
-	Refusal  error // why the journal does not open; nil when it does
-}
-
-// String returns the plan in one line.
-func (p *Plan) String() string {
-	s := fmt.Sprintf("%s: %s, record %d, last event %d", p.Dir, p.Decision, p.Record.Sequence, p.Last.Sequence)
-	if p.Checked != 0 {
-		s += fmt.Sprintf(", links checked from %d", p.Checked)
-	}
-	for _, w := range p.Warnings {
-		s += "; " + w
-	}
-	if p.Refusal != nil {
-		s += "; " + p.Refusal.Error()
-	}
-	return s
-}
-
-// refusal turns a decision into the error that Open returns.
-func (p *Plan) refusal(d decision, head headRead, headPath string, chain error) error {
-	switch d {
-	case decideNewer:
-		return fmt.Errorf("journal %s: %w", p.Dir, head.detail)
-	case decideForeign:
-		return &CorruptError{Key: headPath, What: fmt.Sprintf(
-			"it belongs to journal %s, the database beside it to journal %s; put the files of one journal together", head.record.id, p.ID)}
-	case decideDamagedHead:
-		if head.state == headAbsent {
-			return &CorruptError{Key: headPath, What: fmt.Sprintf(
-				"it is missing, and the database holds events up to %s; without it nobody can tell whether acknowledged events are lost", p.Last)}
-		}
-		return &CorruptError{Key: headPath, What: fmt.Sprintf("it cannot be read, and the database holds events up to %s", p.Last), Cause: head.detail}
-	case decideLost:
-		if p.ID == (ID{}) {
-			return &CorruptError{Key: headPath, What: fmt.Sprintf("head file is there (%s) but the database is gone: acknowledged events are lost", recordText(head))}
-		}
-		return &CorruptError{Sequence: p.Last.Sequence + 1, Key: headPath, What: fmt.Sprintf(
-			"head record is %s, the database ends at %s: acknowledged events %d to %d are lost",
-			p.Record, p.Last, p.Last.Sequence+1, p.Record.Sequence), Cause: chain}
-	case decideDamaged:
-		return chain
+	case f.Tail == isTorn:
+		return decideCut
+	case f.Position == isBehind:
+		return decideAdvance
 	default:
-		return fault.New(fault.Fatal, "journal %s: no rule for %v", p.Dir, d)
+		return decideOpen
 	}
 }
 
-func recordText(h headRead) string {
-	if h.state != headOK {
-		return "unreadable"
-	}
-	return "head " + h.record.head.String()
-}
+// indexKnowsMore reports whether the index, which follows acknowledged events
+// only, has seen one that is not there.
+func indexKnowsMore(index string) bool { return index == isAhead || index == isOther }
