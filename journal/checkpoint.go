@@ -51,12 +51,39 @@ func (j *Journal) Checkpoint(dir string) error {
 	return nil
 }
 
+// exporter is a storage whose objects can be put beside a copy of the journal.
+type exporter interface {
+	Export(name, path string) error
+}
+
+// copyArchive puts the segments beside the copy where the storage is a
+// directory; the copy of a journal whose archive is elsewhere reads it there.
+func (j *Journal) copyArchive(dir string) error {
+	local, ok := j.history.storage.(exporter)
+	segments := j.Archived()
+	if !ok || len(segments) == 0 {
+		return nil
+	}
+	into := j.opt.FS.PathJoin(dir, archiveName)
+	if err := j.opt.FS.MkdirAll(into, 0o750); err != nil {
+		return err
+	}
+	for i := range segments {
+		if err := local.Export(segments[i].Name, j.opt.FS.PathJoin(into, segments[i].Name)); err != nil {
+			return err
+		}
+	}
+	return syncDir(j.opt.FS, into)
+}
+
 // copyTo takes the head before the database, so that the copy's record can be
 // behind its last event but never ahead.
 func (j *Journal) copyTo(dir string) error {
 	if err := makeDir(j.opt.FS, dir); err != nil {
 		return err
 	}
+	j.forgetting.Lock() // no event leaves the database between the record and the copy
+	defer j.forgetting.Unlock()
 	head := j.Durable()
 	if err := guarded(func() error {
 		return j.db.Checkpoint(j.opt.FS.PathJoin(dir, databaseName), pebble.WithFlushedWAL())
@@ -67,5 +94,5 @@ func (j *Journal) copyTo(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(h.writeBoth(head), h.close(), syncDir(j.opt.FS, dir))
+	return errors.Join(h.writeBoth(head), h.close(), j.copyArchive(dir), syncDir(j.opt.FS, dir))
 }

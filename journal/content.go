@@ -121,10 +121,12 @@ func (j *Journal) Content(h Hash) ([]byte, error) {
 		return nil, err
 	}
 	defer j.leave()
-	return readContent(j.db, h)
+	return readContent(j.db, j.history, h)
 }
 
-func readContent(r pebble.Reader, h Hash) ([]byte, error) {
+// readContent returns a content from r, or from the archive when r says that it
+// is there.
+func readContent(r pebble.Reader, archived *history, h Hash) ([]byte, error) {
 	value, err := readKey(r, appendContentKey(nil, h))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, fault.New(fault.Invalid, "journal: content %s: %w", h, ErrNotFound)
@@ -132,10 +134,13 @@ func readContent(r pebble.Reader, h Hash) ([]byte, error) {
 	if err != nil {
 		return nil, &CorruptError{Key: contentKeyText(h), What: "it cannot be read", Cause: err}
 	}
+	if segment, ok := ArchivedContent(h, value); ok {
+		return archived.content(segment, h)
+	}
 	return DecodeContent(h, value)
 }
 
-// resolver returns the contents that r holds.
-func resolver(r pebble.Reader) Resolver {
-	return func(h Hash) ([]byte, error) { return readContent(r, h) }
+// resolver returns the contents that r or the archive holds.
+func resolver(r pebble.Reader, archived *history) Resolver {
+	return func(h Hash) ([]byte, error) { return readContent(r, archived, h) }
 }

@@ -40,12 +40,14 @@
 //	LOCK       held by the process that has the journal open
 //	HEAD       the last acknowledged event, in two slots written by turns
 //	pebble/    the database
+//	archive/   segments of the oldest events, once [Journal.Archive] moved them there
 //
 // The database has one key range a kind:
 //
 //	'c' hash                content object      32 bytes of SHA-256 -> codec, length, data
 //	'e' sequence            event               8 bytes big-endian -> envelope, 32 bytes of hash
 //	'm' "id", "format"     metadata
+//	'm' "archive"           what left the database
 //	'm' "incident/" number breaks in the history       4 bytes big-endian -> record
 //
 // A message of more than [InlineMax] bytes, and outputs that together have more,

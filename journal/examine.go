@@ -26,6 +26,7 @@ type examined struct {
 	db         *pebble.DB // read-only; nil when there is none or it is refused
 	log        *databaseLog
 	incidents  []Incident
+	history    *history // nil when no database can be read
 }
 
 // examine reads head file, database and index without changing anything and
@@ -91,8 +92,13 @@ func (x *examined) judgeDatabase(o Options, cache *pebble.Cache) (err error) {
 		}
 		return nil
 	}
-	if x.tail, err = checkTail(x.db, x.plan.ID, x.head.record, tailEvents); err != nil {
+	left, damaged := readArchived(x.db, x.plan.ID)
+	x.history = newHistory(o, x.plan.ID, left)
+	if x.tail, err = checkTail(x.db, x.history, x.head.record, tailEvents); err != nil {
 		return err
+	}
+	if damaged != nil { // what else was found follows from it
+		x.tail.broken = damaged
 	}
 	x.plan.Last, x.plan.Checked = x.tail.last, x.tail.from
 	if x.incidents, err = readIncidents(x.db); err != nil && x.tail.broken == nil {

@@ -11,6 +11,7 @@ type Iterator struct {
 	j       *Journal
 	it      *pebble.Iterator
 	resolve Resolver
+	hot     uint64 // events before it come from the archive
 	reverse bool
 	left    uint64 // events still to come
 	next    uint64 // sequence expected
@@ -34,7 +35,7 @@ func (j *Journal) Iterate(from uint64, reverse bool) *Iterator {
 		i.j = nil
 		return i
 	}
-	i.resolve = resolver(j.db)
+	i.resolve = resolver(j.db, j.history)
 	last := j.Durable().Sequence
 	lower, upper := max(from, 1), last
 	if reverse {
@@ -59,6 +60,8 @@ func (j *Journal) Iterate(from uint64, reverse bool) *Iterator {
 		})
 		return err
 	})
+	// After the database's iterator, so that what is not in it is in the archive.
+	i.hot = j.history.start().first
 	return i
 }
 
@@ -72,6 +75,9 @@ func (i *Iterator) Next() bool {
 	if i.j.ended.Load() {
 		i.err = ErrClosed
 		return false
+	}
+	if i.next < i.hot {
+		return i.archived()
 	}
 	if !i.move() {
 		if err := i.it.Error(); err != nil {
@@ -95,7 +101,20 @@ func (i *Iterator) move() bool {
 	if i.reverse {
 		return i.it.Last()
 	}
-	return i.it.First()
+	return i.it.SeekGE(appendEventKey(nil, i.next))
+}
+
+// archived reads the next event from the archive.
+func (i *Iterator) archived() bool {
+	value, found, err := i.j.history.value(i.next)
+	if err == nil && !found {
+		err = corruptEvent(i.next, nil, "it is missing")
+	}
+	if err != nil {
+		i.err = err
+		return false
+	}
+	return i.split(i.next, value)
 }
 
 // take reads the event the iterator stands on.
@@ -110,6 +129,11 @@ func (i *Iterator) take() bool {
 		i.err = corruptEvent(sequence, err, "it cannot be read")
 		return false
 	}
+	return i.split(sequence, value)
+}
+
+// split takes a stored event apart and moves on.
+func (i *Iterator) split(sequence uint64, value []byte) (ok bool) {
 	if i.envelope, i.hash, ok = splitEvent(value); !ok {
 		i.err = corruptEvent(sequence, nil, "its value has %d bytes, fewer than a hash", len(value))
 		return false

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+	"github.com/AnduroProject/alys-go/journal/archive"
 )
 
 // Files of a journal directory.
@@ -21,6 +22,7 @@ const (
 	headName     = "HEAD"
 	databaseName = "pebble"
 	newDatabase  = "pebble.new"
+	archiveName  = "archive"
 )
 
 // Options say where a journal is and how much memory it may use. Only Dir is
@@ -38,6 +40,9 @@ type Options struct {
 	// than that is a group of its own). 0 means 8 MiB. Above 12 MiB commits
 	// leave the database's fast path.
 	MaxPendingBytes int
+	// Archive keeps the events that [Journal.Archive] moved out of the database;
+	// nil means the directory archive inside Dir.
+	Archive archive.Storage
 	// CacheBytes bounds the block cache; 0 means 64 MiB.
 	CacheBytes int64
 	// Logger receives warnings and errors; nil means slog.Default().
@@ -81,7 +86,12 @@ type Journal struct {
 	incidents []Incident
 	cache     *pebble.Cache
 	lock      unlocker
-	head      *headFile // nil when read-only; the committer's until it ends
+
+	history    *history   // what left the database
+	archiving  sync.Mutex // held by the one Archive under way
+	forgetting sync.Mutex // held while events leave the database, and by Checkpoint
+
+	head *headFile // nil when read-only; the committer's until it ends
 
 	durable atomic.Pointer[Head]
 	failure atomic.Pointer[error] // the sticky error

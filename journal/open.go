@@ -77,6 +77,7 @@ func (j *Journal) open() error {
 		return err
 	}
 	j.plan, j.db, j.id, j.dblog, j.incidents = p.plan, p.db, p.plan.ID, p.log, p.incidents
+	j.history = p.history
 	if p.plan.Refusal != nil {
 		return p.plan.Refusal
 	}
@@ -107,6 +108,7 @@ func (j *Journal) openForWriting(p examined) error {
 			return err
 		}
 		p.plan.Last = Head{Hash: Origin(j.id)}
+		j.history = newHistory(j.opt, j.id, archived{})
 	}
 	dir := j.opt.FS.PathJoin(j.opt.Dir, databaseName)
 	j.dblog = j.failingLog(dir)
@@ -115,7 +117,7 @@ func (j *Journal) openForWriting(p examined) error {
 		return err
 	}
 	j.db = db
-	again, err := checkTail(db, j.id, record{j.id, p.plan.Last}, 1)
+	again, err := checkTail(db, j.history, record{j.id, p.plan.Last}, 1)
 	switch {
 	case err != nil:
 		return err

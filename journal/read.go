@@ -19,7 +19,7 @@ func (j *Journal) Event(sequence uint64) (*Event, Hash, error) {
 	if last := j.Durable().Sequence; sequence == 0 || sequence > last {
 		return nil, Hash{}, fault.New(fault.Invalid, "journal: event %d, the last durable one is %d: %w", sequence, last, ErrNotFound)
 	}
-	c := chain{next: sequence, hash: Origin(j.id), resolve: resolver(j.db)}
+	c := chain{next: sequence, hash: Origin(j.id), resolve: resolver(j.db, j.history)}
 	if sequence > 1 {
 		before, err := j.eventValue(sequence - 1)
 		if err != nil {
@@ -42,10 +42,18 @@ func (j *Journal) Event(sequence uint64) (*Event, Hash, error) {
 	return e, c.hash, nil
 }
 
-// eventValue returns a copy of the stored value of a durable event.
+// eventValue returns the stored value of a durable event, which must not be
+// changed, from the database or the archive.
 func (j *Journal) eventValue(sequence uint64) ([]byte, error) {
+	if value, found, err := j.history.value(sequence); found {
+		return value, err
+	}
 	value, err := readKey(j.db, appendEventKey(nil, sequence))
 	if errors.Is(err, pebble.ErrNotFound) {
+		// It may have been archived since the first look.
+		if value, found, err := j.history.value(sequence); found {
+			return value, err
+		}
 		return nil, corruptEvent(sequence, nil, "it is missing")
 	}
 	if err != nil {

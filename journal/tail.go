@@ -33,9 +33,9 @@ type named struct {
 // checkTail checks the links of at least the last n events, and of all events
 // from the record on, and that the record agrees with its event. Its error is
 // a failure to read that is no damage.
-func checkTail(db *pebble.DB, id ID, r record, n uint64) (t tailCheck, err error) {
+func checkTail(db *pebble.DB, h *history, r record, n uint64) (t tailCheck, err error) {
 	err = guarded(func() error {
-		t, err = walkTail(db, id, r, n)
+		t, err = walkTail(db, h, r, n)
 		return err
 	})
 	if err != nil && t.broken == nil {
@@ -44,12 +44,13 @@ func checkTail(db *pebble.DB, id ID, r record, n uint64) (t tailCheck, err error
 	return t, err
 }
 
-func walkTail(db *pebble.DB, id ID, r record, n uint64) (tailCheck, error) {
-	start, err := firstLink(db, id)
-	if err != nil {
-		return tailCheck{}, err
-	}
+func walkTail(db *pebble.DB, h *history, r record, n uint64) (tailCheck, error) {
+	// The events before start are in the archive, and were acknowledged.
+	id, start := h.id, h.start().chain(resolver(db, h))
 	t := tailCheck{last: Head{Sequence: start.next - 1, Hash: start.hash}, time: start.time}
+	if t.broken = h.start().check(id, r); t.broken != nil {
+		return t, nil
+	}
 	if id == r.id && r.head.Sequence == 0 && r.head.Hash != Origin(id) {
 		t.broken = &CorruptError{Key: headName, What: fmt.Sprintf("record of the empty journal is %s, its origin is %s", r.head.Hash, t.last.Hash)}
 		return t, nil
@@ -142,18 +143,14 @@ func (t *tailCheck) ended(err error) {
 	t.broken = err
 }
 
-// firstLink is the chain before the first event of the database. Whatever the
-// database does not hold from the beginning on, this says where it goes on.
-func firstLink(r pebble.Reader, id ID) (chain, error) {
-	return chain{next: 1, hash: Origin(id), resolve: resolver(r)}, nil
-}
-
 // tailContentBytes bounds what opening reads of contents, for journals whose
 // last events name gigabytes. [Journal.Verify] reads the rest.
 const tailContentBytes = 256 << 20
 
 // checkContents reads the contents that the last events name, the newest first,
 // and hashes them. It returns the finding, the first error, and how many it read.
+// Those that are in the archive are not read: opening must not wait for a
+// storage elsewhere.
 func checkContents(db *pebble.DB, list []named) (state string, bad error, read uint64) {
 	seen := make(map[Hash]struct{}, len(list))
 	bytes := 0
@@ -163,7 +160,10 @@ func checkContents(db *pebble.DB, list []named) (state string, bad error, read u
 			continue
 		}
 		seen[n.hash] = struct{}{}
-		data, err := readContent(db, n.hash)
+		data, err := readContent(db, nil, n.hash)
+		if errors.Is(err, errElsewhere) {
+			continue
+		}
 		var damage *CorruptError
 		switch {
 		case errors.Is(err, ErrNotFound):

@@ -61,7 +61,7 @@ func (j *Journal) Verify(ctx context.Context, from, to uint64, progress func(don
 	v := &verifier{ctx: ctx, j: j, progress: progress, total: to + 1 - from}
 	v.report = Report{From: from, To: to, Complete: complete}
 	err := guarded(func() error { return v.run() })
-	if err != nil && fault.Of(err) != fault.Corrupt && ctx.Err() == nil && !errors.Is(err, ErrNewerFormat) && !errors.Is(err, ErrClosed) {
+	if err != nil && fault.Of(err) != fault.Corrupt && ctx.Err() == nil && !errors.Is(err, ErrNewerFormat) && !errors.Is(err, ErrClosed) && fault.Of(err) != fault.Temporary {
 		err = corruptRead(v.chain.next, err)
 	}
 	return v.report, err
@@ -79,6 +79,8 @@ type verifier struct {
 	checked   recentHashes
 	incidents []Incident
 	names     hashSet // of all contents named, only when complete
+	archived  archived
+	hot       uint64 // events before it come from the archive
 }
 
 func (v *verifier) run() (err error) {
@@ -90,6 +92,9 @@ func (v *verifier) run() (err error) {
 	// Taken after the head file was read, so that it holds the record's event.
 	v.snap = v.j.db.NewSnapshot()
 	defer func() { err = errors.Join(err, v.snap.Close()) }()
+	// After the snapshot, so that what is not in it is in the archive.
+	v.archived = *v.j.history.now.Load()
+	v.hot = v.archived.start(v.j.id).first
 	if v.incidents, err = readIncidents(v.snap); err != nil {
 		return err
 	}
@@ -139,7 +144,7 @@ func (v *verifier) readRecord() error {
 
 // begin finds the hash that the first event is linked to.
 func (v *verifier) begin() error {
-	v.chain = chain{next: v.report.From, hash: Origin(v.j.id), resolve: resolver(v.snap)}
+	v.chain = chain{next: v.report.From, hash: Origin(v.j.id), resolve: resolver(v.snap, v.j.history)}
 	v.report.Head = Head{Sequence: v.report.From - 1, Hash: v.chain.hash}
 	if v.report.From == 1 {
 		return nil
@@ -159,9 +164,15 @@ func (v *verifier) begin() error {
 // events walks the events of the range. A complete run goes on to the end of
 // the snapshot, because contents there may belong to events not yet durable.
 func (v *verifier) events() error {
-	bounds := &pebble.IterOptions{LowerBound: appendEventKey(nil, v.report.From), UpperBound: appendEventKey(nil, v.report.To+1)}
+	if err := v.segments(); err != nil {
+		return err
+	}
+	bounds := &pebble.IterOptions{LowerBound: appendEventKey(nil, max(v.report.From, v.hot)), UpperBound: appendEventKey(nil, v.report.To+1)}
 	if v.report.Complete {
-		bounds = &pebble.IterOptions{LowerBound: []byte{prefixEvent}, UpperBound: []byte{prefixEvent + 1}}
+		bounds.UpperBound = []byte{prefixEvent + 1}
+	}
+	if v.hot > v.report.To && !v.report.Complete {
+		return v.tell()
 	}
 	it, err := v.snap.NewIter(bounds)
 	if err != nil {
@@ -244,7 +255,13 @@ func (v *verifier) content(sequence uint64, h Hash) error {
 	if err != nil {
 		return &CorruptError{Sequence: sequence, Key: contentKeyText(h), What: "this content, which the event names, cannot be read", Cause: err}
 	}
-	data, wrong := DecodeContent(h, value)
+	var data []byte
+	var wrong error
+	if segment, ok := ArchivedContent(h, value); ok {
+		data, wrong = v.j.history.content(segment, h)
+	} else {
+		data, wrong = DecodeContent(h, value)
+	}
 	v.report.ContentBytes += int64(len(data))
 	if err := closer.Close(); err != nil {
 		return err
@@ -270,8 +287,8 @@ func (v *verifier) keys() error {
 		return err
 	}
 	defer it.Close()
-	known := [][]byte{{prefixContent}, {prefixEvent}, metaFormat, metaID, metaIncident}
-	after := [][]byte{{prefixContent + 1}, {prefixEvent + 1}, append(slices.Clone(metaFormat), 0), append(slices.Clone(metaID), 0), metaIncidentEnd}
+	known := [][]byte{{prefixContent}, {prefixEvent}, metaArchive, metaFormat, metaID, metaIncident}
+	after := [][]byte{{prefixContent + 1}, {prefixEvent + 1}, append(slices.Clone(metaArchive), 0), append(slices.Clone(metaFormat), 0), append(slices.Clone(metaID), 0), metaIncidentEnd}
 	valid := it.First()
 	for i := 0; valid && i < len(known); i++ {
 		if string(it.Key()) < string(known[i]) {
@@ -311,6 +328,9 @@ func (v *verifier) contents() error {
 		value, err := it.ValueAndErr()
 		if err != nil {
 			return &CorruptError{Key: contentKeyText(h), What: "it cannot be read", Cause: err}
+		}
+		if _, ok := ArchivedContent(h, value); ok {
+			return &CorruptError{Key: contentKeyText(h), What: "it is said to be in the archive, and no event names it"}
 		}
 		data, err := DecodeContent(h, value)
 		if err != nil {
