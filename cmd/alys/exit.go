@@ -27,7 +27,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, node.ErrRefused):
+	case errors.Is(err, node.ErrRefused), errors.Is(err, admin.ErrRefused):
 		return exitRefused
 	case fault.Is(err, fault.Corrupt):
 		return exitDamaged

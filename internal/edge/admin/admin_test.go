@@ -251,9 +251,35 @@ func raw(t *testing.T, c *Client, method, target, body string) (int, string) {
 	return response.StatusCode, string(answer)
 }
 
+// A decision of an operator reaches the node whole, and a refusal comes back as one.
+func TestAllowSigning(t *testing.T) {
+	var got string
+	answer := error(nil)
+	c, _ := serve(t, shortDir(t), Handlers{AllowSigning: func(_ context.Context, reason string) error {
+		got = reason
+		return answer
+	}})
+	if err := c.AllowSigning(context.Background(), "the old disk is destroyed: \"ok\""); err != nil || got != "the old disk is destroyed: \"ok\"" {
+		t.Errorf("%v, reason %q", err, got)
+	}
+	answer = errors.Join(fault.New(fault.Invalid, "signing is not held"), ErrRefused)
+	if err := c.AllowSigning(context.Background(), "x"); !errors.Is(err, ErrRefused) || !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "signing is not held") {
+		t.Errorf("refused: %v", err)
+	}
+	answer = fault.New(fault.Temporary, "the inbox is full")
+	if err := c.AllowSigning(context.Background(), "x"); errors.Is(err, ErrRefused) || !fault.Is(err, fault.Temporary) {
+		t.Errorf("busy: %v", err)
+	}
+	bare, _ := serve(t, shortDir(t), Handlers{})
+	if err := bare.AllowSigning(context.Background(), "x"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("not offered: %v", err)
+	}
+}
+
 func TestBadRequests(t *testing.T) {
 	c, _ := serve(t, shortDir(t), Handlers{
-		Checkpoint: func(context.Context, string) (any, error) { return nil, errors.New("must not be called") },
+		Checkpoint:   func(context.Context, string) (any, error) { return nil, errors.New("must not be called") },
+		AllowSigning: func(context.Context, string) error { return errors.New("must not be called") },
 	})
 	for name, test := range map[string]struct {
 		method, target, body string
@@ -261,6 +287,10 @@ func TestBadRequests(t *testing.T) {
 	}{
 		"oversized":      {"POST", "/checkpoint", `{"dir": "` + strings.Repeat("x", 1<<20) + `"}`, 413},
 		"oversized tail": {"POST", "/checkpoint", `{"dir": "/x"}` + strings.Repeat(" ", 1<<20), 413},
+		"long reason":    {"POST", "/signing/allow", `{"reason": "` + strings.Repeat("x", 1<<20) + `"}`, 413},
+		"get of allow":   {"GET", "/signing/allow", "", 405},
+		"forced allow":   {"POST", "/signing/allow", `{"reason": "x", "yes": true}`, 400},
+		"no reason sent": {"POST", "/signing/allow", "", 400},
 		"no body":        {"POST", "/checkpoint", "", 400},
 		"no JSON":        {"POST", "/checkpoint", "dir=/x", 400},
 		"list":           {"POST", "/checkpoint", "[]", 400},

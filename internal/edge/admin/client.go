@@ -18,6 +18,9 @@ import (
 // Errors that wrap it are Temporary and name the socket.
 var ErrNotRunning = errors.New("no node is running on this data directory")
 
+// ErrRefused marks what a node could do and will not, for safety.
+var ErrRefused = errors.New("refused for safety")
+
 // maxResponse bounds what the client reads, in bytes.
 const maxResponse = 16 << 20
 
@@ -68,6 +71,16 @@ func (c *Client) Checkpoint(ctx context.Context, dir string, v any) error {
 		return fault.Wrap(fault.Invalid, err, "directory for the checkpoint")
 	}
 	return c.do(ctx, http.MethodPost, "/checkpoint", body, v)
+}
+
+// AllowSigning ends a hold of the node's signature; the reason is kept in its
+// journal. The error wraps [ErrRefused] when nothing is held.
+func (c *Client) AllowSigning(ctx context.Context, reason string) error {
+	body, err := json.Marshal(allowRequest{Reason: reason})
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "reason")
+	}
+	return c.do(ctx, http.MethodPost, "/signing/allow", body, nil)
 }
 
 // Live returns nil when the node answers.
@@ -146,6 +159,9 @@ func remote(path, target string, status int, body []byte) error {
 	}
 	for grade := fault.Temporary; grade <= fault.Fatal; grade++ {
 		if grade.String() == f.Grade {
+			if f.Refused {
+				return fault.New(grade, "node: %s (%w)", f.Error, ErrRefused)
+			}
 			return fault.New(grade, "node: %s", f.Error)
 		}
 	}

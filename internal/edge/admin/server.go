@@ -39,6 +39,9 @@ type Handlers struct {
 	Status func(ctx context.Context) (any, error)
 	// Checkpoint copies the journal to dir, an absolute path that does not exist.
 	Checkpoint func(ctx context.Context, dir string) (any, error)
+	// AllowSigning ends a hold of the node's signature, for a reason that is kept.
+	// An error that wraps [ErrRefused] says that the node could and will not.
+	AllowSigning func(ctx context.Context, reason string) error
 	// Ready returns why the node cannot do its work, nothing when it can. A nil
 	// function counts as ready.
 	Ready func(ctx context.Context) []string
@@ -102,6 +105,7 @@ func (s *server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", s.status)
 	mux.HandleFunc("POST /checkpoint", s.takeCheckpoint)
+	mux.HandleFunc("POST /signing/allow", s.allowSigning)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]bool{"live": true})
 	})
@@ -186,6 +190,26 @@ func (s *server) takeCheckpoint(w http.ResponseWriter, r *http.Request) {
 	reply(w, v, err)
 }
 
+// allowRequest is the body of POST /signing/allow.
+type allowRequest struct {
+	Reason string `json:"reason"`
+}
+
+func (s *server) allowSigning(w http.ResponseWriter, r *http.Request) {
+	if s.handlers.AllowSigning == nil {
+		notOffered(w, r)
+		return
+	}
+	var request allowRequest
+	if err := decode(w, r, &request); err != nil {
+		refuse(w, err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
+	defer cancel()
+	reply(w, map[string]bool{"allowed": true}, s.handlers.AllowSigning(ctx, request.Reason))
+}
+
 // checkDir refuses what must not be written to: a path that depends on the
 // working directory of the node, or something that exists.
 func checkDir(dir string) error {
@@ -231,8 +255,9 @@ func decode(w http.ResponseWriter, r *http.Request, into any) error {
 
 // failure is the answer to a request that failed.
 type failure struct {
-	Error string `json:"error"`
-	Grade string `json:"grade"`
+	Error   string `json:"error"`
+	Grade   string `json:"grade"`
+	Refused bool   `json:"refused,omitempty"` // the node could and will not
 }
 
 func notOffered(w http.ResponseWriter, r *http.Request) {
@@ -255,12 +280,15 @@ func refuse(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, errTooLarge):
 		status = http.StatusRequestEntityTooLarge
+	case errors.Is(err, ErrRefused):
+		status = http.StatusConflict
 	case grade == fault.Invalid:
 		status = http.StatusBadRequest
 	case grade == fault.Temporary || grade == fault.CannotJudge:
 		status = http.StatusServiceUnavailable
 	}
-	answer(w, status, failure{Error: err.Error(), Grade: grade.String()})
+	refused := errors.Is(err, ErrRefused)
+	answer(w, status, failure{Error: strings.TrimSuffix(err.Error(), "\n"+ErrRefused.Error()), Grade: grade.String(), Refused: refused})
 }
 
 func answer(w http.ResponseWriter, status int, v any) {
