@@ -98,6 +98,20 @@ func (r *Runtime) Submit(ctx context.Context, to core.ID, m core.Message, p Prio
 // for the turns up to head.
 func (r *Runtime) Durable(head journal.Head) { r.release.durable(head.Sequence) }
 
+// Precede handles a message before everything that earlier turns left waiting,
+// even their sends: an incident of the journal, which has to change what those
+// lead to. It is called before Start, and the turn must emit facts only.
+func (r *Runtime) Precede(in Input) error {
+	before := r.machine.Sequence()
+	if err := r.step(in); err != nil {
+		return err
+	}
+	if r.machine.Sequence() == before {
+		return fault.New(fault.Fatal, "actor %q takes no %q, which has to come first", in.Actor, in.Message.Type())
+	}
+	return nil
+}
+
 // Start handles what a crash left: sends first, then the given first message
 // (the configuration), then between, which brings the outside level, and last
 // the pending effects: until-done ones again, expiring ones as expired.

@@ -39,16 +39,20 @@ func (r *relay) Fields(f *record.Fields) { f.Uint64(1, &r.N) }
 // version of it.
 type sum struct{ skew uint64 }
 
-func (sum) ID() core.ID              { return "sum" }
-func (sum) NewState() core.State     { return &sumState{} }
-func (sum) Messages() []core.Message { return []core.Message{&add{}, &relay{}} }
+func (sum) ID() core.ID          { return "sum" }
+func (sum) NewState() core.State { return &sumState{} }
+func (sum) Messages() []core.Message {
+	return []core.Message{&add{}, &relay{}, &message.JournalIncident{}}
+}
 func (c sum) Handle(state core.State, m core.Message, _ core.Turn, out *core.Out) {
 	s := state.(*sumState)
 	switch m := m.(type) {
 	case *relay:
 		out.Send("sum", &add{N: m.N})
+	case *message.JournalIncident: // what waits is added ten times
+		s.Factor = 10
 	case *add:
-		s.Sum += m.N
+		s.Sum += m.N * max(s.Factor, 1)
 		if s.Sum > 100 {
 			s.Sum += c.skew
 		}
@@ -56,10 +60,13 @@ func (c sum) Handle(state core.State, m core.Message, _ core.Turn, out *core.Out
 	}
 }
 
-type sumState struct{ Sum uint64 }
+type sumState struct{ Sum, Factor uint64 }
 
-func (s *sumState) Fields(f *record.Fields) { f.Uint64(1, &s.Sum) }
-func (s *sumState) Clone() core.State       { c := *s; return &c }
+func (s *sumState) Fields(f *record.Fields) {
+	f.Uint64(1, &s.Sum)
+	f.Uint64(2, &s.Factor)
+}
+func (s *sumState) Clone() core.State { c := *s; return &c }
 func (s *sumState) Walk(yield func(key, value []byte) error) error {
 	value, _ := record.Encode(s)
 	return yield(nil, value)
@@ -192,6 +199,46 @@ func TestFromSnapshot(t *testing.T) {
 	var corrupt *journal.CorruptError
 	if !errors.As(err, &corrupt) || corrupt.Sequence != 45 {
 		t.Errorf("wrong hash before the tail: %v", err)
+	}
+}
+
+// An incident comes before the sends that the turns before it left, and nothing
+// else does.
+func TestIncidentOvertakesSends(t *testing.T) {
+	for _, first := range []core.Message{&message.JournalIncident{Number: 1, Kind: "restore", After: 1}, &relay{N: 5}} {
+		j, err := journal.Open(journal.Options{FS: vfs.NewMem(), Dir: "j", Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer j.Close()
+		m := machine(t, j.ID(), 0)
+		step := func(in actors.Input) {
+			turn, err := m.Step(in)
+			if err == nil {
+				_, err = j.Append(turn.Event, turn.Contents)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		step(actors.Input{Actor: "sum", Message: &relay{N: 3}})
+		step(actors.Input{Actor: "sum", Message: first})
+		for in, ok := m.NextSend(); ok; in, ok = m.NextSend() {
+			step(in)
+		}
+		if err := j.WaitDurable(context.Background(), j.Head().Sequence); err != nil {
+			t.Fatal(err)
+		}
+		_, incident := first.(*message.JournalIncident)
+		again := machine(t, j.ID(), 0)
+		_, err = replay.Run(context.Background(), j, again, replay.Options{})
+		var d *replay.Divergence
+		if incident && (err != nil || again.State("sum").(*sumState).Sum != 30) {
+			t.Errorf("after an incident: %v, %+v", err, again.State("sum"))
+		}
+		if !incident && (!errors.As(err, &d) || d.Sequence != 2) {
+			t.Errorf("a message from outside before a send: %v", err)
+		}
 	}
 }
 

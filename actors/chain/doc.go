@@ -15,6 +15,8 @@
 //	blocks_executed    fees, head, finality; tells the miner actor
 //	queue_work         a checked proof waits for the next block
 //	legacy_head        compares the end of an import with the legacy store
+//	journal_incident   nothing is signed from now on
+//	allow_signing      an operator ends that; finality without us does, too
 //	expired            nothing: the slot timer of an earlier run
 //
 // # Files
@@ -26,5 +28,6 @@
 //	queue.go     what waits for the execution layer, and its verdicts
 //	execute.go   fees, head, reorganisation, finality, pruning
 //	produce.go   C12
+//	signing.go   what holds our signature, and what releases it
 //	effects.go   what leaves, and in which order
 package chain

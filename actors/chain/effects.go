@@ -20,6 +20,7 @@ const (
 	miner      core.ID   = "miner"
 	TimerEdge  core.Edge = "timer"
 	SignerEdge core.Edge = "signer"
+	AnswerEdge core.Edge = "answer"
 )
 
 // readClock asks for the first look at the clocks of a run. The turn's time

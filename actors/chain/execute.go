@@ -127,6 +127,7 @@ func (x *turn) finalize(carrier *Entry) {
 		Root: end.Root, Number: end.Number, PayloadHash: end.PayloadHash,
 		Carrier: carrier.Root, CarrierNumber: carrier.Number, Bits: carrier.Carrier.Bits,
 	})
+	x.releaseBy(carrier)
 }
 
 // prune forgets what the state need not hold once the finalised block moved up

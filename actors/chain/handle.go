@@ -41,6 +41,7 @@ func (*Chain) Messages() []core.Message {
 		&message.NodeConfigured{}, &message.TimerFired{}, &message.PayloadReady{}, &message.BuildFailed{},
 		&message.BlockSigned{}, &message.SignRefused{}, &message.BlocksReceived{}, &message.ApprovalReceived{},
 		&message.BlocksExecuted{}, &message.QueueWork{}, &message.LegacyHead{}, &core.Expired{},
+		&message.JournalIncident{}, &message.AllowSigning{},
 	}
 }
 
@@ -55,8 +56,12 @@ type turn struct {
 // Handle implements core.Core.
 func (c *Chain) Handle(state core.State, m core.Message, t core.Turn, out *core.Out) {
 	x := &turn{State: state.(*State), Turn: t, out: out, work: c.work}
-	if configured, ok := m.(*message.NodeConfigured); ok {
-		x.nodeConfigured(configured)
+	switch m := m.(type) {
+	case *message.NodeConfigured:
+		x.nodeConfigured(m)
+		return
+	case *message.JournalIncident:
+		x.journalIncident(m) // also before the first configuration
 		return
 	}
 	if x.rules == nil {
@@ -83,6 +88,8 @@ func (c *Chain) Handle(state core.State, m core.Message, t core.Turn, out *core.
 		x.queueWork(m)
 	case *message.LegacyHead:
 		x.legacyHead(m)
+	case *message.AllowSigning:
+		x.allowSigning(m)
 	case *core.Expired: // a slot timer of an earlier run; the configuration armed another
 	}
 }
@@ -116,6 +123,7 @@ func (x *turn) nodeConfigured(m *message.NodeConfigured) {
 		x.skip(b.Slot, "the node was restarted while the block was being made")
 	}
 	x.Config, x.rules = m, r
+	x.dateHold()
 	x.Clock = clock{}
 	if first {
 		x.importGenesis(m)

@@ -56,9 +56,12 @@ type rig struct {
 	blocks   map[string]*block.Signed
 	order    []string // names in the order the blocks were made
 	log      strings.Builder
-	failed   int    // turns
-	refusing bool   // the signer refuses
-	each     func() // called after every turn
+	failed   int  // turns
+	refusing bool // the signer refuses
+	backup   *actors.Machine
+	// refuseThrough is what the signer is told at the start of a run, as a node does.
+	refuseThrough uint64
+	each          func() // called after every turn
 }
 
 type timer struct {
@@ -106,7 +109,7 @@ func (r *rig) newMachine() *actors.Machine {
 		supervisor.New(chain.ID, engine.ID, miner.ID), chain.New(r.work), engine.New(), miner.New(),
 	}, []core.Message{
 		&message.StartTimer{}, &message.SignBlock{}, &message.ImportPayloads{}, &message.BuildPayload{},
-		&message.AuxBlock{}, &message.AuxBlockJudged{}, &message.StopProcess{},
+		&message.AuxBlock{}, &message.AuxBlockJudged{}, &message.StopProcess{}, &message.SigningAnswer{},
 	})
 	if err != nil {
 		r.t.Fatalf("%v", err)
@@ -199,6 +202,9 @@ func (r *rig) output(by core.ID, ref core.Ref, o core.Output) {
 		r.timers = append(r.timers, timer{ref: ref, at: at, due: r.mono + at - r.wall})
 		return
 	case *message.SignBlock:
+		if hold := r.state().Hold; hold != nil {
+			r.t.Fatalf("a signature of slot %d is asked for while signing is held since turn %d", m.Slot, hold.Sequence)
+		}
 		if before, ok := r.signed[m.Slot]; ok && before != m.Root {
 			r.t.Fatalf("slot %d is signed for %s and %s", m.Slot, before, m.Root)
 		}
@@ -232,14 +238,14 @@ func (r *rig) run() {
 			continue
 		}
 		r.effects = append(r.effects[:i:i], r.effects[i+1:]...)
-		r.step(actors.Input{Actor: e.actor, Message: r.execute(e.request), Cause: e.ref})
+		r.step(actors.Input{Actor: e.actor, Message: r.execute(e), Cause: e.ref})
 		r.drain()
 		i = 0
 	}
 }
 
-func (r *rig) execute(request core.Message) core.Message {
-	switch m := request.(type) {
+func (r *rig) execute(e effect) core.Message {
+	switch m := e.request.(type) {
 	case *message.ImportPayloads:
 		return r.layer.run(r, m)
 	case *message.BuildPayload:
@@ -248,9 +254,12 @@ func (r *rig) execute(request core.Message) core.Message {
 		if r.refusing {
 			return &message.SignRefused{Root: m.Root, Reason: "no key"}
 		}
+		if e.ref.Sequence <= r.refuseThrough {
+			return &message.SignRefused{Root: m.Root, Reason: "it was asked for before signing was held"}
+		}
 		return &message.BlockSigned{Root: m.Root, Signature: aura.DevKey(uint64(r.config.Authority) + 1).Sign(m.Root)}
 	default:
-		r.t.Fatalf("no edge for %s", request.Type())
+		r.t.Fatalf("no edge for %s", m.Type())
 		return nil
 	}
 }
@@ -314,7 +323,21 @@ func (r *rig) restored() *actors.Machine {
 
 // restart ends the process and starts another from a snapshot of the last turn:
 // configuration first, then what was pending.
-func (r *rig) restart(change func(*message.NodeConfigured)) {
+func (r *rig) restart(change func(*message.NodeConfigured)) { r.start(change, nil) }
+
+// restore ends the process, puts the backup in the place of the state, and
+// starts from it as a node does whose journal was restored.
+func (r *rig) restore(kind string, change func(*message.NodeConfigured)) {
+	lost := r.machine.Sequence()
+	r.machine = r.backup
+	r.start(change, &message.JournalIncident{
+		Number: 1, Kind: kind, After: r.machine.Sequence(), HeadBefore: lost, At: r.wall, Text: "by a test",
+	})
+}
+
+// start starts a process from a snapshot of the last turn: an incident before
+// everything else, sends that wait, the configuration, what was pending.
+func (r *rig) start(change func(*message.NodeConfigured), incident *message.JournalIncident) {
 	r.machine, r.twin = r.restored(), nil
 	pending := r.machine.PendingEffects()
 	r.timers, r.effects, r.mono = nil, nil, 0
@@ -322,6 +345,12 @@ func (r *rig) restart(change func(*message.NodeConfigured)) {
 	r.config = &config
 	if change != nil {
 		change(r.config)
+	}
+	if incident != nil {
+		r.step(actors.Input{Actor: chain.ID, Message: incident})
+	}
+	if hold := r.state().Hold; hold != nil {
+		r.refuseThrough = hold.Sequence
 	}
 	r.drain()
 	r.step(actors.Input{Actor: core.Supervisor, Message: r.config})

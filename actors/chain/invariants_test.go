@@ -46,6 +46,9 @@ func checkInvariants(r *rig) {
 			connected[e.Number] = e.Root
 		}
 	}
+	if s.Hold != nil && s.Building != nil {
+		r.t.Fatalf("slot %d is being built while signing is held", s.Building.Slot)
+	}
 	if len(s.Executing) > 0 && s.Sent == 0 {
 		r.t.Fatalf("%d blocks are queued and nobody executes them", len(s.Executing))
 	}

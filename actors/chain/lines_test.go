@@ -80,6 +80,13 @@ func (r *rig) fact(m core.Message) string {
 		return fmt.Sprintf("work dropped %s..%s: %s", r.name(m.RangeStart), r.name(m.RangeEnd), r.readable(m.Reason))
 	case *message.BlockProduced:
 		return fmt.Sprintf("produced %s #%d txs=%d carrier=%t", r.name(m.Root), m.Number, m.Transactions, m.Carrier)
+	case *message.SigningHeld:
+		return fmt.Sprintf("signing held: %s after %d, slot %d", m.Hold.Kind, m.Hold.After, m.Hold.Slot)
+	case *message.SigningReleased:
+		if m.Reason != "" {
+			return fmt.Sprintf("signing released by %s: %s", m.By, m.Reason)
+		}
+		return fmt.Sprintf("signing released by %s %s #%d slot %d", m.By, r.name(m.Carrier), m.Number, m.Slot)
 	case *message.LegacyImported:
 		return fmt.Sprintf("legacy imported %s final=%s", r.name(m.Head.Root), r.name(m.Finalized.Root))
 	case *message.LegacyDiffers:
@@ -119,6 +126,8 @@ func (r *rig) request(m core.Message) string {
 			return "proof accepted"
 		}
 		return "proof refused: " + r.readable(m.Reason)
+	case *message.SigningAnswer:
+		return fmt.Sprintf("answer released=%t %s", m.Released, m.Reason)
 	case *message.StopProcess:
 		return "stop: " + m.Reason
 	default:

@@ -72,6 +72,8 @@ func (x *turn) use(slot, timestamp uint64) {
 		x.skip(b.Slot, fmt.Sprintf("its block is not finished after %d slots", slot-b.Slot))
 	}
 	switch {
+	case x.Hold != nil:
+		x.skip(slot, x.heldReason())
 	case x.Building != nil:
 		x.skip(slot, fmt.Sprintf("the block of slot %d is not finished", x.Building.Slot))
 	case len(x.Executing) > 0 || x.Sent > 0:

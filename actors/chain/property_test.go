@@ -42,6 +42,11 @@ func TestRandomRuns(t *testing.T) {
 			"block": x.block, "again": x.again, "approve": x.approve, "mine": x.mine, "wait": x.pause,
 			"trouble": x.trouble, "garbage": x.garbage,
 			"restart": func(*rapid.T) { x.restart(nil) },
+			"backup":  func(*rapid.T) { x.backup = x.restored() },
+			"restore": x.goBack,
+			"allow": func(*rapid.T) {
+				x.send(chain.ID, &message.AllowSigning{Request: 1, Reason: "a test says so"})
+			},
 			"snapshot": func(*rapid.T) {
 				if x.twin == nil {
 					x.twin = x.restored()
@@ -64,6 +69,26 @@ func (x *explorer) check() {
 		x.t.Fatalf("the finalised height fell from %d to %d", x.final, s.Finalized.Number)
 	}
 	x.final = s.Finalized.Number
+}
+
+// goBack restores the backup. The rig goes on to know every signature, so one slot
+// signed twice is found. A wall clock behind those signatures would defeat the
+// node; an operator has set it right.
+func (x *explorer) goBack(t *rapid.T) {
+	if x.backup == nil {
+		return
+	}
+	for slot := range x.signed {
+		if start := int64(slot * x.spec.SlotDuration); start > x.wall {
+			x.wall = start
+		}
+	}
+	x.final = 0
+	x.restore(rapid.SampledFrom([]string{"restore", "repair"}).Draw(t, "kind"), nil)
+	if x.state().Hold == nil {
+		t.Fatalf("signing is not held after a restore")
+	}
+	x.backup = nil
 }
 
 func (x *explorer) pick(t *rapid.T, label string) string {

@@ -32,6 +32,8 @@ import (
 //	hold EDGE | free EDGE | layer [judges=N] | signer [refuses]
 //	legacy-head NAME final=NAME
 //	restart [authority=] | state
+//	backup | restore KIND [authority=]   the state of now is kept | put back, with an incident
+//	allow REASON                         an operator ends a hold
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
 		var r *rig
@@ -131,6 +133,13 @@ var commands = map[string]func(*rig, *datadriven.TestData){
 	"restart": func(r *rig, d *datadriven.TestData) {
 		r.restart(func(m *message.NodeConfigured) { m.Authority = uint32(number(d, "authority", uint64(m.Authority))) })
 	},
+	"backup": func(r *rig, _ *datadriven.TestData) { r.backup = r.restored() },
+	"restore": func(r *rig, d *datadriven.TestData) {
+		r.restore(d.CmdArgs[0].Key, func(m *message.NodeConfigured) { m.Authority = uint32(number(d, "authority", uint64(m.Authority))) })
+	},
+	"allow": func(r *rig, d *datadriven.TestData) {
+		r.send(chain.ID, &message.AllowSigning{Request: 1, Reason: d.CmdArgs[0].Key})
+	},
 	"state":       func(r *rig, _ *datadriven.TestData) { r.log.WriteString(describeState(r)) },
 	"legacy-head": scriptLegacyHead,
 }
@@ -198,6 +207,9 @@ func describeState(r *rig) string {
 	s := r.state()
 	fmt.Fprintf(&b, "head %s, final %s, pow %s, last slot %d, queue %d, sent %d, candidates %d\n",
 		r.name(s.Head.Root), r.name(s.Finalized.Root), r.name(s.LatestPow.Root), s.LastSlot, len(s.Executing), s.Sent, len(s.Candidates))
+	if s.Hold != nil {
+		fmt.Fprintf(&b, "signing held since turn %d\n", s.Hold.Sequence)
+	}
 	if s.Building != nil {
 		fmt.Fprintf(&b, "building slot %d root %s\n", s.Building.Slot, r.name(s.Building.Root))
 	}

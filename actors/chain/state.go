@@ -48,6 +48,7 @@ type pointers struct {
 	Building   *Building
 	Timer      core.Ref // the slot timer that counts
 	Clock      clock
+	Hold       *message.SigningHold // why nothing is signed, or nil
 }
 
 // rules is what the configuration means.
@@ -112,6 +113,7 @@ func (p *pointers) Fields(f *record.Fields) {
 	f.Bool(17, &p.Clock.Stepped)
 	record.List(f, 18, &p.Candidates)
 	f.Uint64(19, &p.Sent)
+	record.Optional(f, 20, &p.Hold)
 }
 
 // Status says how far a block has come.

@@ -22,7 +22,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ErrWriter:       stderr,
 		Action:          group,
 		Commands: []*cli.Command{
-			nodeCommand(), replayCommand(), statusCommand(), journalCommand(),
+			nodeCommand(), replayCommand(), statusCommand(), signingCommand(), journalCommand(),
 			migrateCommand(), configCommand(), versionCommand(),
 		},
 		OnUsageError:          usageError,

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/urfave/cli/v2"
@@ -75,11 +76,15 @@ func storedStatus(ctx context.Context, s *settings) (status node.Status, err err
 	if err := view.Follow(ctx, src.journal, machine.Sequence()+1); err != nil {
 		return status, err
 	}
+	warnings := append([]string{}, src.journal.Opened().Warnings...)
+	if i, pending := src.journal.PendingIncident(); pending {
+		warnings = append(warnings, fmt.Sprintf("the journal is not the whole history since its %s after event %d: signing will be held from the next start on", i.Kind, i.After))
+	}
 	status = node.Status{
 		Version: version, DataDir: s.dataDir, Chain: view, Snapshot: machine.Sequence(),
 		Head: blockStatus(view.Head), Finalized: blockStatus(view.Finalized), LatestPow: blockStatus(view.LatestPow),
 		Journal:  node.JournalStatus{ID: src.journal.ID().String(), Head: durable.Sequence, Durable: durable.Sequence, Hash: durable.Hash.String()},
-		Warnings: append([]string{}, src.journal.Opened().Warnings...),
+		Warnings: warnings,
 	}
 	return status, nil
 }
@@ -100,6 +105,9 @@ func printStatus(cc *cli.Context, s node.Status) error {
 		printf(w, "latest PoW %d %s\n", s.LatestPow.Height, s.LatestPow.Hash)
 		printf(w, "journal    head %d, durable %d %s\n", s.Journal.Head, s.Journal.Durable, s.Journal.Hash)
 		printf(w, "snapshot   %d\n", s.Snapshot)
+		if s.Chain.Signing.Held {
+			printf(w, "signing    held by incident %s\n", s.Chain.Signing.Since())
+		}
 		if s.Running {
 			printRunning(w, s)
 		}

@@ -38,6 +38,7 @@ func NewMachine(id journal.ID, work chain.Work) (*actors.Machine, error) {
 		&message.BlockConnected{}, &message.BlockReverted{}, &message.HeadChanged{}, &message.BlockFinalized{},
 		&message.BlockRefused{}, &message.BlockProduced{}, &message.SlotSkipped{}, &message.ClockStepped{},
 		&message.WorkQueued{}, &message.WorkDropped{}, &message.LegacyImported{}, &message.LegacyDiffers{},
+		&message.SigningHeld{}, &message.SigningReleased{}, &message.SigningAnswer{},
 	})
 }
 

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/AnduroProject/alys-go/actors"
@@ -14,13 +15,20 @@ import (
 
 // signerEdge holds the authority key. It signs what the journal says was asked
 // for, and nothing else.
-type signerEdge struct{ key *aura.SecretKey }
+type signerEdge struct {
+	key *aura.SecretKey
+	// refuseThrough is the sequence of the turn since which signing is held: a
+	// signature that an earlier turn asked for is not given any more.
+	refuseThrough atomic.Uint64
+}
 
 // Execute implements actors.Executor.
 func (s *signerEdge) Execute(_ context.Context, r actors.Request) {
 	m, ok := r.Message.(*message.SignBlock)
 	switch {
 	case !ok:
+	case r.Ref.Sequence <= s.refuseThrough.Load():
+		r.Reply(&message.SignRefused{Root: m.Root, Reason: "it was asked for before signing was held"})
 	case s.key == nil:
 		r.Reply(&message.SignRefused{Root: m.Root, Reason: "this node holds no authority key"})
 	default:
@@ -88,6 +96,8 @@ func (a *answerEdge) Execute(_ context.Context, r actors.Request) {
 	case *message.AuxBlock:
 		request = m.Request
 	case *message.AuxBlockJudged:
+		request = m.Request
+	case *message.SigningAnswer:
 		request = m.Request
 	}
 	a.mu.Lock()

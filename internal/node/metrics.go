@@ -20,6 +20,12 @@ func (n *Node) Register(registry *prometheus.Registry) {
 	counter("alys_chain_blocks_produced_total", "Blocks this node produced in this run.", func() float64 { return float64(n.view.snapshot().Produced) })
 	counter("alys_chain_blocks_refused_total", "Blocks this node refused in this run.", func() float64 { return float64(n.view.snapshot().Refused) })
 	counter("alys_chain_slots_skipped_total", "Slots of ours that passed without a block in this run.", func() float64 { return float64(n.view.snapshot().SlotsSkipped) })
+	gauge("alys_chain_signing_held", "1 while this node signs nothing because of an incident of its journal.", func() float64 {
+		if n.view.snapshot().Signing.Held {
+			return 1
+		}
+		return 0
+	})
 	gauge("alys_journal_head_sequence", "Sequence of the newest event.", func() float64 { return float64(n.journal.Head().Sequence) })
 	gauge("alys_journal_durable_sequence", "Sequence of the newest event on disk.", func() float64 { return float64(n.journal.Durable().Sequence) })
 	gauge("alys_runtime_inbox_messages", "Messages that wait to be handled.", func() float64 { return float64(n.runtime.Counts().Waiting) })

@@ -39,6 +39,7 @@ type Node struct {
 	executor  *engine.Executor
 	runtime   *actors.Runtime
 	answers   *answerEdge
+	signer    *signerEdge
 	recovered restart.Recovered
 	config    *message.NodeConfigured
 	view      view
@@ -50,7 +51,7 @@ type Node struct {
 // and divergence, [ErrRefused] when the options contradict the journal.
 func Open(ctx context.Context, o Options) (*Node, error) {
 	o.defaults()
-	n := &Node{opt: o, log: o.Logger, started: time.Now(), memo: memo.New(), answers: newAnswerEdge()}
+	n := &Node{opt: o, log: o.Logger, started: time.Now(), memo: memo.New(), answers: newAnswerEdge(), signer: &signerEdge{key: o.AuthorityKey}}
 	n.view.onFact = o.OnFact
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Fatal, err, "data directory")
@@ -134,7 +135,7 @@ func (n *Node) edges() map[core.Edge]actors.Executor {
 	return map[core.Edge]actors.Executor{
 		actorengine.Edge:       &engineEdge{x: n.executor, memo: n.memo, content: n.content, log: n.log, stop: stop},
 		chain.TimerEdge:        &timerEdge{wall: time.Now, start: n.started},
-		chain.SignerEdge:       &signerEdge{key: n.opt.AuthorityKey},
+		chain.SignerEdge:       n.signer,
 		miner.AnswerEdge:       n.answers,
 		supervisor.ProcessEdge: &processEdge{stop: stop},
 	}
@@ -168,12 +169,16 @@ func (n *Node) content(c record.Content) ([]byte, error) {
 func (n *Node) Run(ctx context.Context, ready func()) error {
 	ctx, n.stop = context.WithCancelCause(ctx)
 	defer n.stop(nil)
+	if err := n.tellIncident(); err != nil {
+		return err
+	}
 	first := actors.Input{Actor: core.Supervisor, Message: n.config}
 	if err := n.runtime.Start(ctx, first, func(m *actors.Machine) error { return n.levelExecution(ctx, m) }); err != nil {
 		return err
 	}
 	n.log.Info("node running", "height", n.view.snapshot().Head.Number, "data", n.opt.DataDir,
 		"start_took", time.Since(n.started).Round(time.Millisecond))
+	n.warnHeld()
 	if ready != nil {
 		ready()
 	}

@@ -103,6 +103,9 @@ func (n *Node) Status() Status {
 }
 
 func (n *Node) warnings(c heads.View, failed uint64) (w []string) {
+	if c.Signing.Held {
+		w = append(w, signingWarning(c.Signing))
+	}
 	if c.ClockStepped {
 		w = append(w, "production is off: the wall clock moved against the monotonic clock; correct the clock or restart the node")
 	}
@@ -124,6 +127,13 @@ func memoryMB() uint64 {
 
 func (n *Node) adminHandlers() admin.Handlers {
 	return admin.Handlers{
+		AllowSigning: func(ctx context.Context, reason string) error {
+			err := n.AllowSigning(ctx, reason)
+			if errors.Is(err, ErrRefused) {
+				err = errors.Join(err, admin.ErrRefused)
+			}
+			return err
+		},
 		Ready: func(context.Context) []string {
 			c := n.view.snapshot()
 			return n.warnings(c, 0)

@@ -32,7 +32,7 @@ func (n *Node) LegacyHead(ctx context.Context, m *message.LegacyHead) error {
 
 // CreateAuxBlock asks the miner actor for work. It implements mergeminer.Client.
 func (n *Node) CreateAuxBlock(ctx context.Context, recipient common.Address) (mergeminer.Template, error) {
-	answer, err := n.ask(ctx, func(request uint64) core.Message {
+	answer, err := n.ask(ctx, miner.ID, func(request uint64) core.Message {
 		return &message.CreateAuxBlock{Request: request, FeeRecipient: recipient}
 	})
 	if err != nil {
@@ -47,7 +47,7 @@ func (n *Node) CreateAuxBlock(ctx context.Context, recipient common.Address) (me
 
 // SubmitAuxBlock hands in a proof. It implements mergeminer.Client.
 func (n *Node) SubmitAuxBlock(ctx context.Context, hash chainhash.Hash, proof *auxpow.AuxPow) error {
-	answer, err := n.ask(ctx, func(request uint64) core.Message {
+	answer, err := n.ask(ctx, miner.ID, func(request uint64) core.Message {
 		return &message.SubmitAuxBlock{Request: request, Hash: hash, AuxPow: proof.Namecoin()}
 	})
 	if err != nil {
@@ -59,17 +59,17 @@ func (n *Node) SubmitAuxBlock(ctx context.Context, hash chainhash.Hash, proof *a
 	return nil
 }
 
-// ask puts a request before the miner actor and waits for its answer.
-func (n *Node) ask(ctx context.Context, m func(request uint64) core.Message) (core.Message, error) {
+// ask puts a request before an actor and waits for its answer.
+func (n *Node) ask(ctx context.Context, to core.ID, m func(request uint64) core.Message) (core.Message, error) {
 	request, answer, done := n.answers.open()
 	defer done()
-	if err := n.runtime.Submit(ctx, miner.ID, m(request), actors.Low, actors.Reject); err != nil {
+	if err := n.runtime.Submit(ctx, to, m(request), actors.Low, actors.Reject); err != nil {
 		return nil, err
 	}
 	select {
 	case a := <-answer:
 		return a, nil
 	case <-ctx.Done():
-		return nil, fault.Wrap(fault.Temporary, ctx.Err(), "waiting for the miner actor")
+		return nil, fault.Wrap(fault.Temporary, ctx.Err(), "waiting for the "+string(to)+" actor")
 	}
 }

@@ -21,6 +21,7 @@ func ViewOf(s *chain.State) heads.View {
 		Head: s.Head, Finalized: s.Finalized, LatestPow: s.LatestPow,
 		ClockStepped: s.Clock.Stepped, WorkQueued: len(s.Work) > 0,
 	}
+	v.Signing.Take(s.Hold)
 	if c := s.Spec(); c != nil {
 		v.ChainID = c.ChainID
 	}

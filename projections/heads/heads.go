@@ -34,6 +34,7 @@ type View struct {
 	SlotsSkipped uint64          `json:"slots_skipped"`
 	LastSkip     string          `json:"last_skip,omitempty"` // why the last slot passed without a block
 	ClockStepped bool            `json:"clock_stepped"`       // production is off because of the clock
+	Signing      Signing         `json:"signing"`
 }
 
 // Fold takes one fact. Facts it does not know leave it as it is.
@@ -58,6 +59,10 @@ func (v *View) Fold(m core.Message) {
 		v.WorkQueued = false
 	case *message.ClockStepped:
 		v.ClockStepped = !m.Agreeing
+	case *message.SigningHeld:
+		v.Signing.Take(m.Hold)
+	case *message.SigningReleased:
+		v.Signing.release(m)
 	}
 }
 
@@ -78,6 +83,7 @@ func facts(typ string) core.Message {
 	for _, m := range []core.Message{
 		&message.BlockConnected{}, &message.HeadChanged{}, &message.BlockFinalized{}, &message.BlockProduced{},
 		&message.BlockRefused{}, &message.SlotSkipped{}, &message.WorkQueued{}, &message.WorkDropped{}, &message.ClockStepped{},
+		&message.SigningHeld{}, &message.SigningReleased{},
 	} {
 		if m.Type() == typ {
 			return m

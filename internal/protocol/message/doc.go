@@ -12,4 +12,5 @@
 //	facts.go   what the chain actor publishes
 //	engine.go  the execution layer
 //	miner.go   aux blocks
+//	signing.go what holds and releases this node's signature
 package message
