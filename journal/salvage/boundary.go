@@ -20,6 +20,9 @@ type span struct{ from, to int }
 // damage. A block larger than half of it may be missed there.
 const resyncWindow = 2 << 20
 
+// resyncFirst is the first window, for a table of small blocks.
+const resyncFirst = 160 << 10
+
 // scanBlocks calls found for every block it can prove, in order, and lost for
 // the bytes between them. found says whether the block makes sense: a checksum
 // of 32 bits agrees by chance now and then. If only is set, nothing but a block
@@ -64,14 +67,18 @@ func knownCompression(b byte) bool {
 
 // resync returns the first block that starts at or after from and makes sense.
 func resync(data []byte, from int, found func(s span, only bool) bool) (span, bool) {
-	for ; from < len(data); from += resyncWindow / 2 {
-		window := data[from:min(from+resyncWindow, len(data))]
+	// Most blocks are small: a small window first saves most of the time.
+	for size := resyncFirst; from < len(data); size = resyncWindow {
+		window := data[from:min(from+size, len(data))]
 		pairs := checksumPairs(window)
 		slices.SortFunc(pairs, func(a, b span) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) })
 		for _, p := range pairs {
 			if s := (span{from + p.from, from + p.to}); found(s, true) {
 				return s, true
 			}
+		}
+		if size == resyncWindow {
+			from += resyncWindow / 2
 		}
 	}
 	return span{}, false

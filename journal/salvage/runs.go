@@ -108,8 +108,11 @@ func (c *chainer) start(head journal.Head, f candidate) int {
 // plausible reports whether an envelope that nothing links to anything may be
 // the event of a sequence.
 func plausible(sequence uint64, envelope []byte) bool {
-	e, err := journal.DecodeEvent(envelope)
-	return errors.Is(err, journal.ErrNewerFormat) || err == nil && e.Sequence == sequence
+	if stated, ok := journal.EnvelopeSequence(envelope); !ok || stated != sequence {
+		return false
+	}
+	_, err := journal.DecodeEvent(envelope, nil)
+	return err == nil || errors.Is(err, journal.ErrSpilled)
 }
 
 func (c *chainer) begin(s segment) int {

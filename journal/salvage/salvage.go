@@ -269,7 +269,7 @@ func (f *Found) entry(kind byte, key, value []byte, order uint64, place string) 
 		return f.store.putEvent(binary.BigEndian.Uint64(key[1:]), value)
 	case key[0] == prefixContent && len(key) == 1+hashLen:
 		h := journal.Hash(key[1:])
-		if _, err := decodeContent(h, value); err != nil {
+		if _, err := journal.DecodeContent(h, value); err != nil {
 			f.note(Damage{File: place, What: fmt.Sprintf("content %s: %v", h, err)})
 			return nil
 		}
@@ -281,19 +281,11 @@ func (f *Found) entry(kind byte, key, value []byte, order uint64, place string) 
 	return nil
 }
 
-// decodeContent returns a content object from what is stored, checked against
-// its name.
-func decodeContent(h journal.Hash, value []byte) ([]byte, error) {
-	if got := journal.SumContent(value); got != h {
-		return nil, fmt.Errorf("its bytes hash to %s", got)
-	}
-	return value, nil
-}
+// metaID is the metadata key of the journal's identity.
+const metaID = "mid"
 
-var (
-	metaID     = "mid"
-	metaFormat = "mformat"
-)
+// originAnchor is the name of the anchor before event 1.
+const originAnchor = "origin"
 
 // identify finds whose journal it is, and which hashes are known.
 func (f *Found) identify() error {
@@ -314,7 +306,7 @@ func (f *Found) identify() error {
 		break
 	}
 	if f.HasID {
-		f.Anchors = append(f.Anchors, Anchor{Head: journal.Head{Hash: journal.Origin(f.ID)}, From: "origin"})
+		f.Anchors = append(f.Anchors, Anchor{Head: journal.Head{Hash: journal.Origin(f.ID)}, From: originAnchor})
 	}
 	return nil
 }
@@ -439,12 +431,16 @@ func (f *Found) eachOf(s segment, before journal.Hash, known bool, visit func(Ev
 	})
 }
 
+// HasContent reports whether a content object was found.
+func (f *Found) HasContent(h journal.Hash) bool {
+	return f.store.hasContent(h)
+}
+
 // Content returns a content object that was found, checked by its hash.
 func (f *Found) Content(h journal.Hash) ([]byte, error) {
 	stored, err := f.store.content(h)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "salvage: content %s: %w", h, journal.ErrNotFound)
 	}
-	data, err := decodeContent(h, stored)
-	return data, fault.Wrap(fault.Corrupt, err, "salvage: content "+h.String())
+	return journal.DecodeContent(h, stored)
 }

@@ -165,7 +165,7 @@ func scan(t testing.TB, d *disk, fs vfs.FS) (*Found, map[uint64]bool) {
 			if e.Proven != (r.Whole || e.Sequence != r.First.Sequence) {
 				t.Fatalf("event %d: proven %v in a run from %d that is whole: %v", e.Sequence, e.Proven, r.First.Sequence, r.Whole)
 			}
-			event, err := journal.DecodeEvent(e.Envelope)
+			event, err := journal.DecodeEvent(e.Envelope, f.Content)
 			if err != nil || event.Sequence != e.Sequence {
 				t.Fatalf("event %d does not decode: %v", e.Sequence, err)
 			}

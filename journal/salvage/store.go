@@ -165,6 +165,11 @@ func (s *store) content(h journal.Hash) ([]byte, error) {
 	return out, closer.Close()
 }
 
+func (s *store) hasContent(h journal.Hash) bool {
+	_, closer, err := s.db.Get(append([]byte{prefixContent}, h[:]...))
+	return err == nil && closer.Close() == nil
+}
+
 func (s *store) close() error {
 	return s.db.Close()
 }
