@@ -7,6 +7,9 @@ import (
 func journalCommand() *cli.Command {
 	return &cli.Command{
 		Name: "journal", Usage: "read and check the event log",
-		Subcommands: []*cli.Command{journalCatCommand(), journalVerifyCommand()},
+		Subcommands: []*cli.Command{
+			journalCatCommand(), journalVerifyCommand(),
+			journalSalvageCommand(),
+		},
 	}
 }

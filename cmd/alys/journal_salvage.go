@@ -95,7 +95,7 @@ func journalSalvage(cc *cli.Context) (err error) {
 		return err
 	}
 	started := time.Now()
-	r := salvageResult{Directory: cc.String(journalDirFlag.Name), Output: cc.String(salvageToFlag.Name)}
+	r := salvageResult{Runs: []salvageRun{}, Directory: cc.String(journalDirFlag.Name), Output: cc.String(salvageToFlag.Name)}
 	if r.Directory == "" {
 		r.Directory = node.JournalDir(s.dataDir)
 	}
@@ -146,7 +146,7 @@ func (r *salvageResult) read(f *salvage.Found) {
 	if f.HasID {
 		r.Journal = f.ID.String()
 	}
-	r.Files, r.Damage, r.Damaged = f.Files, f.Damage, f.Damaged
+	r.Files, r.Damage, r.Damaged = f.Files, append([]salvage.Damage{}, f.Damage...), f.Damaged
 	for _, file := range f.Files {
 		r.Bytes += file.Bytes
 	}
@@ -156,7 +156,8 @@ func (r *salvageResult) read(f *salvage.Found) {
 	for _, run := range f.Conflicts {
 		r.Conflicts = append(r.Conflicts, runView(run))
 	}
-	r.Missing, r.Acknowledged, r.Contents = f.Gaps(), f.Acknowledged.Sequence, f.Contents
+	r.Missing = append([]salvage.Gap{}, f.Gaps()...)
+	r.Acknowledged, r.Contents = f.Acknowledged.Sequence, f.Contents
 }
 
 func runView(r salvage.Run) salvageRun {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -94,6 +95,11 @@ func Scan(ctx context.Context, o Options) (f *Found, err error) {
 	if len(files) == 0 {
 		return nil, fault.New(fault.Invalid, "salvage: %s holds no file of a journal; name the directory that holds pebble/ and HEAD", o.Dir)
 	}
+	unlock, err := lock(o.FS, o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	f = &Found{opt: o}
 	for _, file := range files {
 		f.total += file.size
@@ -122,6 +128,24 @@ func Scan(ctx context.Context, o Options) (f *Found, err error) {
 		return f, err
 	}
 	return f, f.chain(ctx)
+}
+
+// lock keeps a node from using the directory meanwhile, where there is a lock
+// file that can be locked. A disk that is mounted for reading only has no users
+// to be kept away.
+func lock(fs vfs.FS, dir string) (unlock func(), err error) {
+	path := fs.PathJoin(dir, "LOCK")
+	if _, err := fs.Stat(path); err != nil {
+		return func() {}, nil
+	}
+	l, err := fs.Lock(path)
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) || err != nil && strings.Contains(err.Error(), "lock held by current process") {
+		return nil, fault.New(fault.Temporary, "salvage: %w: stop the process that uses %s first", journal.ErrLocked, dir)
+	}
+	if err != nil {
+		return func() {}, nil
+	}
+	return func() { _ = l.Close() }, nil
 }
 
 // Close removes the scratch directory.
