@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -51,21 +50,24 @@ type outputView struct {
 
 func journalCatCommand() *cli.Command {
 	return &cli.Command{
-		Name: "cat", Usage: "print events: message, outputs, causes",
+		Name: "cat", Usage: "print events: message, outputs, causes; find them by what is in them",
 		Description: `One event is one turn of one actor. Text shows the first 32 bytes of byte
-strings, --json (one object a line) shows all. --type matches the message and
-the outputs.
+strings, --json (one object a line) shows all. Filters are combined; one given
+several times is met by any of its values. --type matches the message and the
+outputs, --fact only facts. A block is found by its root or its payload's hash, in
+the events that tell of it; a transaction in the event that connects its block.
+
+The index of the journal is used when it is there; otherwise every event is
+read, which finds the same.
 
 Examples:
   alys journal cat --limit 20 --reverse
   alys journal cat --actor chain --type block_finalized
+  alys journal cat --height 1200 --fact block_connected --fact block_reverted
+  alys journal cat --since 2026-11-20T00:00:00Z --until 2026-11-20T01:00:00Z --json
   alys journal cat --from 1000 --to 1010 --json`,
-		Flags: append(readFlags(),
-			&cli.Uint64Flag{Name: "from", Usage: "first `SEQUENCE`"},
-			&cli.Uint64Flag{Name: "to", Usage: "last `SEQUENCE`"},
+		Flags: append(append(readFlags(), filterFlags()...),
 			&cli.BoolFlag{Name: "reverse", Usage: "newest first"},
-			&cli.StringFlag{Name: "actor", Usage: "only turns of this `ACTOR`"},
-			&cli.StringFlag{Name: "type", Usage: "only events whose message, or one of whose outputs, has this `TYPE`"},
 			&cli.Uint64Flag{Name: "limit", Usage: "end after `N` events"},
 			&cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}),
 		Action: journalCat,
@@ -73,10 +75,11 @@ Examples:
 }
 
 func journalCat(cc *cli.Context) (err error) {
-	from, to := cc.Uint64("from"), cc.Uint64("to")
-	if to != 0 && from > to {
-		return usage("--from %d is after --to %d", from, to)
+	q, err := filters(cc)
+	if err != nil {
+		return err
 	}
+	q.Reverse = cc.Bool("reverse")
 	s, err := readSettings(cc)
 	if err != nil {
 		return err
@@ -90,42 +93,30 @@ func journalCat(cc *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	x, err := src.openIndex(machine, s.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, x.Close()) }()
+	if why := x.Missing(); why != nil && len(q.All) > 0 {
+		s.log.Warn("every event is read, because the index cannot be used; a node builds it again when it runs", "reason", why)
+	}
+	found, err := x.Find(cc.Context, q)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, found.Close()) }()
 	out := bufio.NewWriterSize(cc.App.Writer, 64<<10)
 	p := &eventPrinter{journal: src.journal, machine: machine, out: out, json: cc.Bool("json")}
-	start := from
-	if cc.Bool("reverse") {
-		start = to
-	}
-	it := src.journal.Iterate(start, cc.Bool("reverse"))
-	defer func() { err = errors.Join(err, it.Close()) }()
-	limit := cc.Uint64("limit")
-	for it.Next() && cc.Context.Err() == nil {
-		sequence, _, hash := it.Raw()
-		if cc.Bool("reverse") && sequence < from || !cc.Bool("reverse") && to != 0 && sequence > to {
-			break
-		}
-		event, err := it.Event()
-		if err != nil {
-			return errors.Join(err, out.Flush())
-		}
-		if !matches(event, cc.String("actor"), cc.String("type")) {
-			continue
-		}
-		if err := p.print(event, hash); err != nil {
+	for limit := cc.Uint64("limit"); found.Next(); {
+		if err := p.print(found.Event(), found.Hash()); err != nil {
 			return errors.Join(err, out.Flush())
 		}
 		if limit--; limit == 0 {
 			break
 		}
 	}
-	return errors.Join(fault.Wrap(fault.Temporary, out.Flush(), "writing events"), cc.Context.Err())
-}
-
-func matches(e *journal.Event, actor, typ string) bool {
-	if actor != "" && e.Actor != actor {
-		return false
-	}
-	return typ == "" || e.Type == typ || slices.ContainsFunc(e.Outputs, func(o journal.Output) bool { return o.Type == typ })
+	return fault.Wrap(fault.Temporary, out.Flush(), "writing events")
 }
 
 type eventPrinter struct {

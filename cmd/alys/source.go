@@ -7,10 +7,13 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/AnduroProject/alys-go/actors"
 	"github.com/AnduroProject/alys-go/internal/edge/admin"
+	"github.com/AnduroProject/alys-go/internal/memo"
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/journal/index"
 	"github.com/AnduroProject/alys-go/snapshot"
 )
 
@@ -19,6 +22,7 @@ import (
 type source struct {
 	journal   *journal.Journal
 	snapshots *snapshot.Store
+	dir       string // of the journal that is read
 	live      bool   // read from a checkpoint
 	temporary string // directory of the checkpoint, removed by Close
 }
@@ -33,7 +37,8 @@ func openSource(ctx context.Context, dataDir string, log *slog.Logger) (*source,
 	if err != nil {
 		return nil, err
 	}
-	s.journal, err = openReadOnly(node.JournalDir(dataDir), log)
+	s.dir = node.JournalDir(dataDir)
+	s.journal, err = openReadOnly(s.dir, log)
 	switch {
 	case errors.Is(err, journal.ErrLocked):
 		err = s.checkpoint(ctx, dataDir, log, err)
@@ -66,13 +71,21 @@ func (s *source) checkpoint(ctx context.Context, dataDir string, log *slog.Logge
 	if s.temporary, err = os.MkdirTemp(filepath.Dir(absolute), ".alys-checkpoint-*"); err != nil {
 		return fault.Wrap(fault.Temporary, err, "directory for a checkpoint of the running node's journal")
 	}
-	dir := filepath.Join(s.temporary, "journal")
-	if err := client.Checkpoint(ctx, dir, nil); err != nil {
+	s.dir = filepath.Join(s.temporary, "journal")
+	if err := client.Checkpoint(ctx, s.dir, nil); err != nil {
 		return err
 	}
 	s.live = true
-	s.journal, err = openReadOnly(dir, log)
+	s.journal, err = openReadOnly(s.dir, log)
 	return err
+}
+
+// openIndex opens the index of the journal for reading. One that cannot be used
+// is no error.
+func (s *source) openIndex(machine *actors.Machine, log *slog.Logger) (*index.Index, error) {
+	return index.Open(s.journal, index.Options{
+		Dir: node.IndexDir(s.dir), ReadOnly: true, Extract: node.Terms(machine, memo.New()), Logger: log,
+	})
 }
 
 // Close closes the journal and removes the checkpoint.

@@ -10,7 +10,7 @@
 //
 // # Data directory
 //
-//	journal/      the event log (docs/formats/journal.md)
+//	journal/      the event log (docs/formats/journal.md), with its index
 //	snapshots/    actor states (docs/formats/snapshot.md); can be deleted
 //	execution/    the embedded execution layer; can be deleted, is fed again
 //	genesis.json  the execution layer's genesis, as first given

@@ -28,6 +28,7 @@ func (n *Node) Register(registry *prometheus.Registry) {
 	})
 	gauge("alys_journal_head_sequence", "Sequence of the newest event.", func() float64 { return float64(n.journal.Head().Sequence) })
 	gauge("alys_journal_durable_sequence", "Sequence of the newest event on disk.", func() float64 { return float64(n.journal.Durable().Sequence) })
+	gauge("alys_journal_index_lag_events", "Durable events that are not in the index and the Merkle tree yet.", func() float64 { return float64(n.indexLag()) })
 	gauge("alys_runtime_inbox_messages", "Messages that wait to be handled.", func() float64 { return float64(n.runtime.Counts().Waiting) })
 	counter("alys_runtime_messages_dropped_total", "Messages dropped because the inbox was full.", func() float64 { return float64(n.runtime.Counts().Dropped) })
 	counter("alys_runtime_turns_failed_total", "Turns that ended by a panic of their handler.", func() float64 { return float64(n.runtime.Counts().Failed) })

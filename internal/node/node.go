@@ -21,6 +21,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/internal/restart"
 	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/journal/index"
 	"github.com/AnduroProject/alys-go/snapshot"
 )
 
@@ -34,6 +35,7 @@ type Node struct {
 	started   time.Time
 	journal   *journal.Journal
 	snapshots *snapshot.Store
+	index     *index.Index // nil when it cannot be used
 	memo      *memo.Memo
 	embedded  *engine.Embedded
 	executor  *engine.Executor
@@ -80,6 +82,7 @@ func (n *Node) open(ctx context.Context) error {
 	if err := n.keepGenesis(); err != nil {
 		return err
 	}
+	n.openIndex()
 	n.memo.Prepare(n.config) // approvals are checked ahead from the first block on
 	n.view.now = ViewOf(chainState(n.recovered.Machine))
 	n.runtime = actors.NewRuntime(actors.Options{
@@ -201,6 +204,11 @@ func (n *Node) Close() error {
 	var errs []error
 	if n.embedded != nil {
 		errs = append(errs, n.embedded.Close())
+	}
+	if n.index != nil {
+		if err := n.index.Close(); err != nil {
+			n.log.Warn("closing the index", "error", err)
+		}
 	}
 	if n.journal != nil {
 		errs = append(errs, n.journal.Close())

@@ -32,6 +32,9 @@ func (n *Node) sideTasks(ctx context.Context) *sync.WaitGroup {
 	start("control socket", func(ctx context.Context) error {
 		return admin.Serve(ctx, n.opt.DataDir, n.adminHandlers())
 	})
+	if n.index != nil {
+		start("index of the journal", n.index.Run)
+	}
 	if n.opt.DevMiner {
 		start("development miner", func(ctx context.Context) error {
 			return mergeminer.Run(ctx, mergeminer.Options{
@@ -75,7 +78,8 @@ type JournalStatus struct {
 	ID      string `json:"id"`
 	Head    uint64 `json:"head"`
 	Durable uint64 `json:"durable"`
-	Hash    string `json:"hash"` // chain hash at Durable
+	Hash    string `json:"hash"`    // chain hash at Durable
+	Indexed uint64 `json:"indexed"` // last event that queries find by the index
 }
 
 // Status returns the node's status. It never waits for the sequencer.
@@ -87,8 +91,9 @@ func (n *Node) Status() Status {
 		Version: n.opt.Version, Running: true, Uptime: time.Since(n.started).Round(time.Second).String(), DataDir: n.opt.DataDir,
 		Head: BlockStatus{c.Head.Number, c.Head.Root.Hex()}, Finalized: BlockStatus{c.Finalized.Number, c.Finalized.Root.Hex()},
 		LatestPow: BlockStatus{c.LatestPow.Number, c.LatestPow.Root.Hex()}, Chain: c, Producing: n.config.Producing,
-		Journal: JournalStatus{ID: n.journal.ID().String(), Head: counts.Sequence, Durable: durable.Sequence, Hash: durable.Hash.String()},
-		Inbox:   counts.Waiting, Dropped: counts.Dropped, FailedTurns: counts.Failed,
+		Journal: JournalStatus{ID: n.journal.ID().String(), Head: counts.Sequence, Durable: durable.Sequence, Hash: durable.Hash.String(),
+			Indexed: durable.Sequence - min(n.indexLag(), durable.Sequence)},
+		Inbox: counts.Waiting, Dropped: counts.Dropped, FailedTurns: counts.Failed,
 		MemoryMB: memoryMB(), HTTP: n.embedded.HTTPEndpoint(), Warnings: []string{},
 	}
 	if n.config.HasAuthority {
@@ -140,7 +145,7 @@ func (n *Node) adminHandlers() admin.Handlers {
 		},
 		Status: func(context.Context) (any, error) { return n.Status(), nil },
 		Checkpoint: func(_ context.Context, dir string) (any, error) {
-			if err := n.journal.Checkpoint(dir); err != nil {
+			if err := n.copyJournal(dir); err != nil {
 				return nil, err
 			}
 			return JournalStatus{ID: n.journal.ID().String(), Durable: n.journal.Durable().Sequence}, nil
