@@ -84,6 +84,9 @@ const (
 	headOK
 )
 
+// noSlots describes the slots of a file that is not there.
+var noSlots = [2]string{"no file", "no file"}
+
 var headStates = [...]string{headAbsent: isAbsent, headBad: isBad, headConflict: inConflict, headNewer: isNewer, headOK: isOK}
 
 // String returns the state as the recovery table calls it.
@@ -104,7 +107,7 @@ type headRead struct {
 func readHeadFile(fs vfs.FS, path string) (headRead, error) {
 	f, err := fs.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return headRead{state: headAbsent, slots: [2]string{"no file", "no file"}}, nil
+		return headRead{state: headAbsent, slots: noSlots}, nil
 	}
 	if err != nil {
 		return headRead{}, fault.Wrap(fault.Fatal, err, "open head file "+path)

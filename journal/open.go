@@ -56,7 +56,10 @@ func Inspect(o Options) (Plan, error) {
 	}
 	lock, err := lockDir(o)
 	if errors.Is(err, ErrAbsent) {
-		return Plan{Dir: o.Dir, Decision: decideCreate.String()}, nil
+		p := Plan{Dir: o.Dir, Decision: decideCreate.String(), Slots: noSlots, Findings: Findings{
+			Database: isAbsent, Head: isAbsent, Position: isNone, Tail: isWhole, Chain: isOK, Content: isOK, Index: isAbsent}}
+		p.Does = p.does(decideCreate)
+		return p, nil
 	}
 	if err != nil {
 		return Plan{}, err
@@ -140,6 +143,10 @@ func (j *Journal) openForWriting(p examined) error {
 		if err := j.head.writeBoth(p.plan.Last); err != nil {
 			return fault.Wrap(fault.Fatal, errors.Join(err, j.head.close()), "open journal "+j.opt.Dir)
 		}
+	}
+	// What an interrupted repair left is of no use once the journal opens.
+	if err := j.opt.FS.RemoveAll(j.opt.FS.PathJoin(j.opt.Dir, repairName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fault.Wrap(fault.Fatal, errors.Join(err, j.head.close()), "open journal "+j.opt.Dir)
 	}
 	j.begin(p.plan.Last, p.tail.time)
 	j.queue, j.spare = j.newGroup(), j.newGroup()

@@ -8,8 +8,8 @@ func journalCommand() *cli.Command {
 	return &cli.Command{
 		Name: "journal", Usage: "read and check the event log",
 		Subcommands: []*cli.Command{
-			journalCatCommand(), journalVerifyCommand(),
-			journalSalvageCommand(),
+			journalCatCommand(), journalVerifyCommand(), journalPlanCommand(),
+			journalRepairCommand(), journalSalvageCommand(),
 		},
 	}
 }
