@@ -140,19 +140,18 @@ func (j *Journal) holds(h Hash) (bool, error) {
 		return false, err
 	}
 	defer j.leave()
-	j.key = appendContentKey(j.key[:0], h)
-	err := guarded(func() error {
-		_, closer, err := j.db.Get(j.key)
-		if err != nil {
-			return err
+	held, err := attempt(j.dblog, func() (bool, error) {
+		_, closer, err := j.db.Get(appendContentKey(nil, h))
+		if errors.Is(err, pebble.ErrNotFound) {
+			return false, nil
 		}
-		return closer.Close()
+		if err != nil {
+			return false, err
+		}
+		return true, closer.Close()
 	})
-	switch {
-	case err == nil:
-		return true, nil
-	case errors.Is(err, pebble.ErrNotFound):
-		return false, nil
+	if err == nil {
+		return held, nil
 	}
 	err = fault.Wrap(fault.Fatal, err, fmt.Sprintf("journal %s: look for content %s", j.opt.Dir, h))
 	j.fail(err)

@@ -121,7 +121,11 @@ func (j *Journal) Content(h Hash) ([]byte, error) {
 		return nil, err
 	}
 	defer j.leave()
-	return readContent(j.db, j.history, h)
+	return j.content(h)
+}
+
+func (j *Journal) content(h Hash) ([]byte, error) {
+	return attempt(j.dblog, func() ([]byte, error) { return readContent(j.db, j.history, h) })
 }
 
 // readContent returns a content from r, or from the archive when r says that it

@@ -62,9 +62,9 @@
 //
 // # Fatal errors of the database
 //
-// Pebble ends the process when it cannot go on. Here it does not: where this
-// package called it, the journal's sticky error says what happened; on one of
-// Pebble's own goroutines the same, and that goroutine is parked. The database
-// of such a journal may not close, in which case its directory stays locked
-// until the process ends.
+// Pebble ends the process when it cannot go on, or panics while it holds locks.
+// Here it does neither: the goroutine that met the failure is parked for ever,
+// the journal's sticky error says what happened, and calls that would wait for
+// that goroutine return it. The database of such a journal is not closed; its
+// directory stays locked until the process ends.
 package journal

@@ -2,6 +2,8 @@ package journal
 
 import (
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 )
 
 // Iterator walks over the events that were durable when it was made. It is for
@@ -35,7 +37,7 @@ func (j *Journal) Iterate(from uint64, reverse bool) *Iterator {
 		i.j = nil
 		return i
 	}
-	i.resolve = resolver(j.db, j.history)
+	i.resolve = j.content
 	last := j.Durable().Sequence
 	lower, upper := max(from, 1), last
 	if reverse {
@@ -176,8 +178,13 @@ func (i *Iterator) Err() error { return i.err }
 // Close releases the iterator and returns Err. It may be called twice.
 func (i *Iterator) Close() error {
 	if i.it != nil {
-		if err := guarded(i.it.Close); err != nil && i.err == nil {
-			i.err = corruptEvent(i.next, err, "it cannot be read")
+		it := i.it
+		_, err := attempt(i.j.dblog, func() (struct{}, error) { return struct{}{}, it.Close() })
+		if err != nil && !fault.Is(err, fault.Fatal) {
+			err = corruptEvent(i.next, err, "it cannot be read")
+		}
+		if i.err == nil {
+			i.err = err
 		}
 		i.it = nil
 	}

@@ -51,6 +51,11 @@ type Options struct {
 	// order, before those who wait for it go on. No event after head is
 	// written while it runs: it must be quick, and must not call Close.
 	OnDurable func(head Head)
+
+	// For tests: a log that is rotated often, and a Close that is quick after a
+	// failure.
+	memTableSize uint64
+	closeGrace   time.Duration
 }
 
 func (o *Options) setDefaults() error {
@@ -71,6 +76,12 @@ func (o *Options) setDefaults() error {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.memTableSize == 0 {
+		o.memTableSize = memTableSize
+	}
+	if o.closeGrace == 0 {
+		o.closeGrace = closeGrace
 	}
 	return nil
 }
@@ -105,7 +116,6 @@ type Journal struct {
 	spilled   []Content      // what the envelope has by hash only
 	fresh     []freshContent // to be written with the event
 	values    []byte         // of fresh
-	key       []byte
 
 	mu      sync.Mutex
 	last    Head       // tip, for everyone else
@@ -176,7 +186,19 @@ func (j *Journal) fail(err error) {
 	defer j.mu.Unlock()
 	j.work.Broadcast()
 	j.space.Broadcast()
+	j.idle.Broadcast()
 	j.wakeWaiters()
+}
+
+// broken reports whether the database stopped in the middle of something, so
+// that reads may hang and it cannot be closed.
+func (j *Journal) broken() bool {
+	select {
+	case <-j.dblog.stopped():
+		return true
+	default:
+		return false
+	}
 }
 
 // wakeWaiters needs mu.
@@ -243,7 +265,7 @@ func (j *Journal) close() error {
 	j.closing = true
 	j.work.Broadcast()
 	j.space.Broadcast()
-	for j.readers > 0 {
+	for j.readers > 0 && !j.broken() {
 		j.idle.Wait()
 	}
 	j.mu.Unlock()
@@ -272,7 +294,9 @@ func (j *Journal) awaitCommitter() bool {
 	select {
 	case <-j.done:
 		return true
-	case <-time.After(closeGrace):
+	case <-j.dblog.stopped():
+		return false
+	case <-time.After(j.opt.closeGrace):
 		return false
 	}
 }
@@ -287,7 +311,7 @@ func (j *Journal) closeClean() error {
 		}
 	}
 	if j.head != nil {
-		err := flush(j.db, j.failed)
+		err := flush(j.db, j.dblog, j.failed)
 		if failure := j.Err(); failure != nil {
 			j.abandon(true)
 			return failure
@@ -296,7 +320,7 @@ func (j *Journal) closeClean() error {
 		keep(j.head.writeBoth(j.Durable()), "head file")
 		keep(j.head.close(), "head file")
 	}
-	keep(guarded(j.db.Close), "database")
+	keep(closeDatabase(j.db, j.dblog), "database")
 	j.cache.Unref()
 	keep(j.lock.Close(), "lock")
 	return first
@@ -306,17 +330,22 @@ func (j *Journal) closeClean() error {
 // files and the lock stay open, because its goroutines may still write.
 func (j *Journal) abandon(committerEnded bool) {
 	finished := make(chan error, 1)
-	if committerEnded {
-		go func() { finished <- guarded(j.db.Close) }()
+	if committerEnded && !j.broken() {
+		go func() { finished <- closeDatabase(j.db, j.dblog) }()
 	}
 	select {
 	case err := <-finished:
+		if j.broken() {
+			break
+		}
 		if err = errors.Join(err, j.head.close(), j.lock.Close()); err != nil {
 			j.opt.Logger.Warn("journal: closing after the fatal error", "dir", j.opt.Dir, "error", err)
 		}
-	case <-time.After(closeGrace):
-		j.opt.Logger.Error("journal: the failed database does not close; its directory stays locked until the process ends", "dir", j.opt.Dir)
+		return
+	case <-j.dblog.stopped():
+	case <-time.After(j.opt.closeGrace):
 	}
+	j.opt.Logger.Error("journal: the failed database does not close; its directory stays locked until the process ends", "dir", j.opt.Dir)
 }
 
 // enter registers a read, which keeps the database open until leave.

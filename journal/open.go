@@ -38,7 +38,7 @@ func Open(o Options) (*Journal, error) {
 	j.cache = pebble.NewCache(o.CacheBytes)
 	if err := j.open(); err != nil {
 		if j.db != nil {
-			err = errors.Join(err, guarded(j.db.Close))
+			err = errors.Join(err, closeDatabase(j.db, j.dblog))
 		}
 		j.cache.Unref()
 		return nil, errors.Join(err, lock.Close())
@@ -115,7 +115,9 @@ func (j *Journal) openForWriting(p examined) error {
 	}
 	dir := j.opt.FS.PathJoin(j.opt.Dir, databaseName)
 	j.dblog = j.failingLog(dir)
-	db, err := openDatabase(dir, databaseOptions(j.opt.FS, j.cache, j.dblog))
+	po := databaseOptions(j.opt.FS, j.cache, j.dblog)
+	po.MemTableSize = j.opt.memTableSize
+	db, err := openDatabase(dir, po)
 	if err != nil {
 		return err
 	}
@@ -158,7 +160,8 @@ func (j *Journal) openForWriting(p examined) error {
 // failingLog makes the journal fail when the database in dir does.
 func (j *Journal) failingLog(dir string) *databaseLog {
 	return &databaseLog{log: j.opt.Logger, fatal: func(err error) {
-		j.fail(fault.Wrap(fault.Fatal, err, "journal database "+dir))
+		j.fail(fault.Wrap(fault.Fatal, err, fmt.Sprintf(
+			"journal database %s, the last durable event is %d; free or repair the disk and start again", dir, j.Durable().Sequence)))
 	}}
 }
 
@@ -180,7 +183,8 @@ func (j *Journal) create() error {
 	if err != nil {
 		return err
 	}
-	db, err := openDatabase(fresh, databaseOptions(fs, j.cache, j.failingLog(fresh)))
+	log := j.failingLog(fresh)
+	db, err := openDatabase(fresh, databaseOptions(fs, j.cache, log))
 	if err != nil {
 		return err
 	}
@@ -192,9 +196,9 @@ func (j *Journal) create() error {
 			b.Commit(pebble.Sync))
 	})
 	if err == nil {
-		err = flush(db, j.failed)
+		err = flush(db, log, j.failed)
 	}
-	if err = errors.Join(j.Err(), err, guarded(db.Close)); err == nil {
+	if err = errors.Join(j.Err(), err, closeDatabase(db, log)); err == nil {
 		if err = fs.Rename(fresh, final); err == nil {
 			err = syncDir(fs, dir)
 		}

@@ -19,7 +19,7 @@ func (j *Journal) Event(sequence uint64) (*Event, Hash, error) {
 	if last := j.Durable().Sequence; sequence == 0 || sequence > last {
 		return nil, Hash{}, fault.New(fault.Invalid, "journal: event %d, the last durable one is %d: %w", sequence, last, ErrNotFound)
 	}
-	c := chain{next: sequence, hash: Origin(j.id), resolve: resolver(j.db, j.history)}
+	c := chain{next: sequence, hash: Origin(j.id), resolve: j.content}
 	if sequence > 1 {
 		before, err := j.eventValue(sequence - 1)
 		if err != nil {
@@ -48,7 +48,7 @@ func (j *Journal) eventValue(sequence uint64) ([]byte, error) {
 	if value, found, err := j.history.value(sequence); found {
 		return value, err
 	}
-	value, err := readKey(j.db, appendEventKey(nil, sequence))
+	value, err := attempt(j.dblog, func() ([]byte, error) { return readKey(j.db, appendEventKey(nil, sequence)) })
 	if errors.Is(err, pebble.ErrNotFound) {
 		// It may have been archived since the first look.
 		if value, found, err := j.history.value(sequence); found {
@@ -56,8 +56,8 @@ func (j *Journal) eventValue(sequence uint64) ([]byte, error) {
 		}
 		return nil, corruptEvent(sequence, nil, "it is missing")
 	}
-	if err != nil {
-		return nil, corruptEvent(sequence, err, "it cannot be read")
+	if err != nil && !fault.Is(err, fault.Fatal) {
+		err = corruptEvent(sequence, err, "it cannot be read")
 	}
-	return value, nil
+	return value, err
 }

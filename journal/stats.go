@@ -3,6 +3,8 @@ package journal
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2"
 )
 
 // counters are written by Append and the committer and read by anyone.
@@ -76,7 +78,10 @@ func (j *Journal) Stats() Stats {
 		return s
 	}
 	defer j.leave()
-	m := j.db.Metrics()
+	m, err := attempt(j.dblog, func() (*pebble.Metrics, error) { return j.db.Metrics(), nil })
+	if err != nil {
+		return s
+	}
 	s.DiskBytes = m.DiskSpaceUsage()
 	s.LogBytes = m.WAL.Size
 	for i := range m.Levels {

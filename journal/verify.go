@@ -61,7 +61,7 @@ func (j *Journal) Verify(ctx context.Context, from, to uint64, progress func(don
 	v := &verifier{ctx: ctx, j: j, progress: progress, total: to + 1 - from}
 	v.report = Report{From: from, To: to, Complete: complete}
 	err := guarded(func() error { return v.run() })
-	if err != nil && fault.Of(err) != fault.Corrupt && ctx.Err() == nil && !errors.Is(err, ErrNewerFormat) && !errors.Is(err, ErrClosed) && fault.Of(err) != fault.Temporary {
+	if err != nil && fault.Of(err) != fault.Corrupt && fault.Of(err) != fault.Fatal && ctx.Err() == nil && !errors.Is(err, ErrNewerFormat) && !errors.Is(err, ErrClosed) && fault.Of(err) != fault.Temporary {
 		err = corruptRead(v.chain.next, err)
 	}
 	return v.report, err
@@ -90,8 +90,13 @@ func (v *verifier) run() (err error) {
 		}
 	}
 	// Taken after the head file was read, so that it holds the record's event.
-	v.snap = v.j.db.NewSnapshot()
-	defer func() { err = errors.Join(err, v.snap.Close()) }()
+	if v.snap, err = attempt(v.j.dblog, func() (*pebble.Snapshot, error) { return v.j.db.NewSnapshot(), nil }); err != nil {
+		return err
+	}
+	defer func() {
+		_, closing := attempt(v.j.dblog, func() (struct{}, error) { return struct{}{}, v.snap.Close() })
+		err = errors.Join(err, closing)
+	}()
 	// After the snapshot, so that what is not in it is in the archive.
 	v.archived = *v.j.history.now.Load()
 	v.hot = v.archived.start(v.j.id).first
