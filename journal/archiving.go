@@ -289,7 +289,7 @@ func (a *archiver) forget(s Segment, p segmentPlan, info archive.Info) error {
 	next := archived{segments: append(j.Archived(), s)}
 	kept := uint64(0)
 	j.history.now.Store(&next)
-	err := guarded(func() error {
+	err := j.dblog.attempt(func() error {
 		b := j.db.NewBatch()
 		defer b.Close()
 		err := errors.Join(
@@ -323,7 +323,7 @@ func (a *archiver) forget(s Segment, p segmentPlan, info archive.Info) error {
 // compact gives the space of what left back to the disk: tables of events that
 // are gone are dropped, and those of contents rewritten.
 func (a *archiver) compact(first uint64) error {
-	err := guarded(func() error {
+	err := a.j.dblog.attempt(func() error {
 		return errors.Join(
 			a.j.db.Compact(a.ctx, appendEventKey(nil, first), appendEventKey(nil, a.before), false),
 			a.j.db.Compact(a.ctx, []byte{prefixContent}, []byte{prefixContent + 1}, false))

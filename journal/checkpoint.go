@@ -85,8 +85,8 @@ func (j *Journal) copyTo(dir string) error {
 	j.forgetting.Lock() // no event leaves the database between the record and the copy
 	defer j.forgetting.Unlock()
 	head := j.Durable()
-	if _, err := attempt(j.dblog, func() (struct{}, error) {
-		return struct{}{}, j.db.Checkpoint(j.opt.FS.PathJoin(dir, databaseName), pebble.WithFlushedWAL())
+	if err := j.dblog.attempt(func() error {
+		return j.db.Checkpoint(j.opt.FS.PathJoin(dir, databaseName), pebble.WithFlushedWAL())
 	}); err != nil {
 		return err
 	}

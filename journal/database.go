@@ -103,8 +103,7 @@ func logOf(o *pebble.Options) *databaseLog {
 
 // closeDatabase closes a database, unless it broke: then it stays as it is.
 func closeDatabase(db *pebble.DB, log *databaseLog) error {
-	_, err := attempt(log, func() (struct{}, error) { return struct{}{}, db.Close() })
-	return err
+	return log.attempt(db.Close)
 }
 
 // classifyOpen grades an error of pebble.Open. Pebble marks damage; a format

@@ -188,6 +188,12 @@ func attempt[T any](l *databaseLog, f func() (T, error)) (T, error) {
 	}
 }
 
+// attempt is [attempt] for calls that return nothing else.
+func (l *databaseLog) attempt(f func() error) error {
+	_, err := attempt(l, func() (struct{}, error) { return struct{}{}, f() })
+	return err
+}
+
 // brokenGrace is far more than a read takes.
 const brokenGrace = 200 * time.Millisecond
 

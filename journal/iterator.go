@@ -178,8 +178,7 @@ func (i *Iterator) Err() error { return i.err }
 // Close releases the iterator and returns Err. It may be called twice.
 func (i *Iterator) Close() error {
 	if i.it != nil {
-		it := i.it
-		_, err := attempt(i.j.dblog, func() (struct{}, error) { return struct{}{}, it.Close() })
+		err := i.j.dblog.attempt(i.it.Close)
 		if err != nil && !fault.Is(err, fault.Fatal) {
 			err = corruptEvent(i.next, err, "it cannot be read")
 		}

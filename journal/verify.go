@@ -94,8 +94,7 @@ func (v *verifier) run() (err error) {
 		return err
 	}
 	defer func() {
-		_, closing := attempt(v.j.dblog, func() (struct{}, error) { return struct{}{}, v.snap.Close() })
-		err = errors.Join(err, closing)
+		err = errors.Join(err, v.j.dblog.attempt(v.snap.Close))
 	}()
 	// After the snapshot, so that what is not in it is in the archive.
 	v.archived = *v.j.history.now.Load()
