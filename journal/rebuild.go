@@ -92,7 +92,7 @@ func (b *Rebuild) set(key, value []byte) error {
 }
 
 func (b *Rebuild) write() error {
-	err := guarded(func() error { return b.db.Apply(b.batch, pebble.NoSync) })
+	err := b.log.attempt(func() error { return b.db.Apply(b.batch, pebble.NoSync) })
 	b.batch = b.db.NewBatch()
 	return err
 }
@@ -137,11 +137,11 @@ func (b *Rebuild) Finish() (Head, error) {
 	fs, head := b.opt.FS, b.Head()
 	err := b.write()
 	if err == nil {
-		err = flush(b.db, b.fail)
+		err = flush(b.db, b.log, b.fail)
 	}
 	db := b.db
 	b.db = nil
-	if err = errors.Join(err, guarded(db.Close)); err == nil {
+	if err = errors.Join(err, closeDatabase(db, b.log)); err == nil {
 		if err = fs.Rename(b.dir, fs.PathJoin(b.opt.Dir, databaseName)); err == nil {
 			err = b.writeHead(head)
 		}
