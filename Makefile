@@ -55,6 +55,10 @@ bench: build ## The figures of docs/performance.md, with their references
 bench-go: ## All Go benchmarks, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: bench-snapshot
+bench-snapshot: ## Snapshots of an actor with 10,000,000 entries while its turns go on (ALYS_LARGE_ENTRIES=N)
+	ALYS_LARGE_ENTRIES=$${ALYS_LARGE_ENTRIES:-10000000} $(GO) test -count=1 -v -timeout 30m -run 'TestLargeState$$' ./actors
+
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (10000x)
 	@set -e; listed=$$($(GO) test -list '^Fuzz' ./...); \

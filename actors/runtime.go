@@ -28,13 +28,23 @@ type Options struct {
 	OnFact func(Fact)
 	// InboxCapacity bounds each priority lane; 0 means 4096.
 	InboxCapacity int
-	// Snapshots receives a snapshot every SnapshotTurns turns, and every
-	// SnapshotEvery if there was a turn; nil for none.
+	// Snapshots receives a snapshot every SnapshotTurns turns, every SnapshotBytes
+	// of messages and contents, and every SnapshotEvery if there was a turn; nil
+	// for none.
 	Snapshots     *snapshot.Store
 	SnapshotTurns uint64        // 0 means 2000
+	SnapshotBytes uint64        // 0 means 2 MiB
 	SnapshotEvery time.Duration // 0 means five minutes
-	Behaviour     uint32        // version of the cores' rules, for snapshots
-	Logger        *slog.Logger
+	// SnapshotAt is the sequence of the snapshot that the machine was recovered
+	// from: the turns since then count for the next.
+	SnapshotAt uint64
+	// MaxTail bounds the turns that a crash leaves to be handled again: with so
+	// many since the newest snapshot on disk no message is taken until the one
+	// under way is written. One that cannot be written does not stop the node. 0
+	// means 90,000.
+	MaxTail   uint64
+	Behaviour uint32 // version of the cores' rules, for snapshots
+	Logger    *slog.Logger
 }
 
 // Fact is a published domain event.
@@ -69,6 +79,12 @@ func NewRuntime(o Options) *Runtime {
 	}
 	if o.SnapshotTurns == 0 {
 		o.SnapshotTurns = 2000
+	}
+	if o.SnapshotBytes == 0 {
+		o.SnapshotBytes = 2 << 20
+	}
+	if o.MaxTail == 0 {
+		o.MaxTail = 90_000
 	}
 	if o.SnapshotEvery == 0 {
 		o.SnapshotEvery = 5 * time.Minute

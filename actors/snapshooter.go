@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
@@ -21,9 +22,11 @@ type snapshooter struct {
 	rules   snapshot.Rules
 	begun   uint64 // sequence of the last SnapshotBegun, or of the start
 	time    int64  // of that turn, Unix milliseconds
-	bytes   int    // messages and contents journaled since
+	bytes   uint64 // messages and contents journaled since
 	busy    atomic.Bool
 	writers sync.WaitGroup
+	written atomic.Uint64 // sequence of the newest snapshot that this run has on disk
+	hurry   atomic.Bool   // turns wait for the snapshot under way
 
 	mu     sync.Mutex
 	wanted []answer
@@ -32,21 +35,18 @@ type snapshooter struct {
 func newSnapshooter(r *Runtime) *snapshooter {
 	rules := snapshot.Rules{Behaviour: r.opt.Behaviour, Fingerprint: r.machine.Fingerprint(r.opt.Behaviour)}
 	return &snapshooter{
-		r: r, store: r.opt.Snapshots, rules: rules, every: r.opt.SnapshotTurns, pause: r.opt.SnapshotEvery.Milliseconds(), begun: r.machine.Sequence(), time: r.opt.Clock(),
+		r: r, store: r.opt.Snapshots, rules: rules, every: r.opt.SnapshotTurns, pause: r.opt.SnapshotEvery.Milliseconds(), begun: r.opt.SnapshotAt, time: r.opt.Clock(),
 	}
 }
 
-// A snapshot is also begun after so many bytes, which measure the work of
-// replaying blocks better than turns do, and after so much time.
-const snapshotBytes = 2 << 20
-
-// reason says why a snapshot is due, or "".
+// reason says why a snapshot is due, or "". Bytes measure the work of replaying
+// blocks better than turns do.
 func (s *snapshooter) reason() string {
 	turns := s.r.machine.Sequence() - s.begun
 	switch {
 	case turns >= s.every:
 		return "turns"
-	case s.bytes >= snapshotBytes:
+	case s.bytes >= s.r.opt.SnapshotBytes:
 		return "bytes"
 	case turns > 1 && s.r.machine.Time()-s.time >= s.pause:
 		return "time"
@@ -57,9 +57,9 @@ func (s *snapshooter) reason() string {
 
 // count notes what a turn added to the work of replay.
 func (s *snapshooter) count(turn Turn) {
-	s.bytes += len(turn.Event.Message)
+	s.bytes += uint64(len(turn.Event.Message))
 	for i := range turn.Contents {
-		s.bytes += len(turn.Contents[i].Data)
+		s.bytes += uint64(len(turn.Contents[i].Data))
 	}
 }
 
@@ -90,7 +90,15 @@ func (s *snapshooter) takeWanted() []answer {
 // due begins a snapshot when enough has happened since the last, or somebody
 // asks for one.
 func (s *snapshooter) due() error {
-	if s.store == nil || s.busy.Load() {
+	if s.store == nil {
+		return nil
+	}
+	if s.busy.Load() && s.r.machine.Sequence()-max(s.written.Load(), s.r.opt.SnapshotAt) >= s.r.opt.MaxTail {
+		s.hurry.Store(true)
+		s.writers.Wait()
+		s.hurry.Store(false)
+	}
+	if s.busy.Load() {
 		return nil
 	}
 	wanted := s.takeWanted()
@@ -106,6 +114,9 @@ func (s *snapshooter) due() error {
 	if err != nil {
 		return err
 	}
+	for i := range sections {
+		sections[i].Walk = s.paced(sections[i].Walk)
+	}
 	s.writers.Go(func() {
 		m, err := s.write(p, sections)
 		if err == nil {
@@ -118,6 +129,30 @@ func (s *snapshooter) due() error {
 		s.r.inbox.nudge() // one may have been asked for meanwhile
 	})
 	return nil
+}
+
+// A walk beside the running sequencer rests as long as it works, in slices short
+// enough that a turn that comes due never waits long for a processor.
+const (
+	paceEntries = 64
+	paceSlice   = 500 * time.Microsecond
+)
+
+// paced returns a walk that takes at most half of a processor, unless turns wait
+// for it.
+func (s *snapshooter) paced(walk func(yield func(key, value []byte) error) error) func(yield func(key, value []byte) error) error {
+	return func(yield func(key, value []byte) error) error {
+		begun, entries := time.Now(), 0
+		return walk(func(key, value []byte) error {
+			if entries++; entries%paceEntries == 0 {
+				if worked := time.Since(begun); worked >= paceSlice && !s.hurry.Load() {
+					time.Sleep(worked)
+					begun = time.Now()
+				}
+			}
+			return yield(key, value)
+		})
+	}
 }
 
 // last takes a snapshot after which no turn comes but the one that records it,
@@ -161,8 +196,10 @@ func (s *snapshooter) write(p snapshot.Position, sections []snapshot.Section) (s
 	m, err := s.store.Write(p, sections)
 	if err != nil {
 		s.r.log.Warn("snapshot not written; the next start replays more", "seq", p.Sequence, "error", err)
+		return m, err
 	}
-	return m, err
+	s.written.Store(p.Sequence)
+	return m, nil
 }
 
 // TakenFrom is the message that records digests taken after turn at.

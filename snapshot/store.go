@@ -99,6 +99,16 @@ func (s *Store) List() ([]Manifest, error) {
 	return found.manifests, err
 }
 
+// Damaged returns one error for each manifest that cannot be read.
+func (s *Store) Damaged() ([]error, error) {
+	found, err := s.scan()
+	var damaged []error
+	for _, u := range found.unreadable {
+		damaged = append(damaged, u.err)
+	}
+	return damaged, err
+}
+
 // scanned is the content of the directory.
 type scanned struct {
 	manifests  []Manifest // newest first

@@ -22,7 +22,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ErrWriter:       stderr,
 		Action:          group,
 		Commands: []*cli.Command{
-			nodeCommand(), replayCommand(), statusCommand(), signingCommand(), journalCommand(),
+			nodeCommand(), replayCommand(), statusCommand(), signingCommand(), journalCommand(), snapshotCommand(),
 			migrateCommand(), configCommand(), versionCommand(),
 		},
 		OnUsageError:          usageError,

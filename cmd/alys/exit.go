@@ -24,10 +24,11 @@ const (
 // exitCode maps an error to the code of the process. The order matters: what
 // is refused for safety also has a grade, and so has a locked journal.
 func exitCode(err error) int {
+	var foreign *replay.BehaviourError
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, node.ErrRefused), errors.Is(err, admin.ErrRefused):
+	case errors.Is(err, node.ErrRefused), errors.Is(err, admin.ErrRefused), errors.As(err, &foreign):
 		return exitRefused
 	case fault.Is(err, fault.Corrupt):
 		return exitDamaged

@@ -77,7 +77,8 @@ func resourceOptions(s *settings) node.Options {
 	return node.Options{
 		DataDir: s.dataDir, Version: version, Logger: s.log,
 		EngineCacheMB: s.Engine.Cache.MiB(), JournalCacheMB: s.Journal.Cache.MiB(), MaxPendingBytes: int(s.Journal.MaxPending),
-		SnapshotTurns: s.Snapshot.EveryTurns, SnapshotEvery: s.Snapshot.Every, SnapshotKeep: s.Snapshot.Keep,
+		SnapshotTurns: s.Snapshot.EveryTurns, SnapshotBytes: uint64(s.Snapshot.EveryBytes),
+		SnapshotEvery: s.Snapshot.Every, SnapshotKeep: s.Snapshot.Keep,
 	}
 }
 

@@ -24,7 +24,10 @@ type replayResult struct {
 	To         uint64             `json:"to"`
 	Turns      uint64             `json:"turns_equal"`
 	Digests    uint64             `json:"digests_equal"`
-	Failed     uint64             `json:"turns_failed"` // then and now alike
+	Failed     uint64             `json:"turns_failed"`   // then and now alike
+	Mark       uint64             `json:"mark,omitempty"` // event whose states it began with
+	Skipped    uint64             `json:"turns_decoded_only,omitempty"`
+	Before     []replay.Span      `json:"turns_of_other_behaviour,omitempty"`
 	Sequence   uint64             `json:"head_sequence"`
 	Hash       string             `json:"head_hash"`
 	Height     uint64             `json:"chain_height"`
@@ -41,6 +44,9 @@ func replayCommand() *cli.Command {
 		Description: `Handles every message again and compares each output, outcome and state digest
 with the journal, byte for byte. The first difference is printed with the turn
 and its causes; the exit code is then 3.
+
+Turns of an older behaviour, before the newest upgrade in the journal, are
+checked and decoded only; the program of that behaviour re-runs them.
 
 Examples:
   alys replay --data-dir /var/lib/alys
@@ -104,7 +110,7 @@ func replayReport(src *source, machine *actors.Machine, report replay.Report) re
 	head := machine.State(chain.ID).(*chain.State).Head
 	r := replayResult{
 		Journal: src.journal.ID().String(), From: report.From, To: report.To, Turns: report.Turns, Digests: report.Digests,
-		Failed: report.Failed, Sequence: report.Head.Sequence, Hash: report.Head.Hash.String(),
+		Failed: report.Failed, Mark: report.Mark, Skipped: report.Skipped, Before: report.Before, Sequence: report.Head.Sequence, Hash: report.Head.Hash.String(),
 		Height: head.Number, ChainHead: head.Root.Hex(), Seconds: report.Elapsed.Seconds(),
 	}
 	if r.Seconds > 0 {
@@ -121,6 +127,12 @@ func printReplay(cc *cli.Context, r replayResult, err error) error {
 	return outcome(cc, r, func(w io.Writer) {
 		printf(w, "replay: %d turns equal, %d digests equal, head %d %s, chain head height %d %s, %.1fs, %.0f turns/s\n",
 			r.Turns, r.Digests, r.Sequence, r.Hash, r.Height, r.ChainHead, r.Seconds, r.TurnsSec)
+		for _, b := range r.Before {
+			printf(w, "replay: turns %d to %d are of behaviour %d: chain checked and decoded, not handled again; the program of that behaviour can\n", b.First, b.Last, b.Behaviour)
+		}
+		if r.Mark > 0 {
+			printf(w, "replay: began with the states that event %d carries, whose digest is right\n", r.Mark)
+		}
 		if r.Failed > 0 {
 			printf(w, "replay: %d of these turns failed, then as now\n", r.Failed)
 		}

@@ -41,7 +41,9 @@ func runScripts(t *testing.T, dir string) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await":     awaitCommand,
+			"buildnext": buildNextCommand,
 			"code":      codeCommand,
+			"flipchunk": flipChunkCommand,
 			"copytree":  copytreeCommand,
 			"damage":    damageCommand,
 			"glob":      globCommand,

@@ -13,6 +13,8 @@ import (
 	"github.com/AnduroProject/alys-go/internal/memo"
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/projections/heads"
+	"github.com/AnduroProject/alys-go/replay"
 )
 
 func statusCommand() *cli.Command {
@@ -68,12 +70,17 @@ func storedStatus(ctx context.Context, s *settings) (status node.Status, err err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
 	durable := src.journal.Durable()
+	var view heads.View // of another behaviour's journal: folded from its beginning
+	var from uint64
 	machine, _, err := node.Restore(src.journal, src.snapshots, memo.New(), durable.Sequence)
-	if err != nil {
+	var foreign *replay.BehaviourError
+	switch {
+	case err == nil:
+		view, from = node.ViewOf(machine.State(chain.ID).(*chain.State)), machine.Sequence()
+	case !errors.As(err, &foreign):
 		return status, err
 	}
-	view := node.ViewOf(machine.State(chain.ID).(*chain.State))
-	if err := view.Follow(ctx, src.journal, machine.Sequence()+1); err != nil {
+	if err := view.Follow(ctx, src.journal, from+1); err != nil {
 		return status, err
 	}
 	warnings := append([]string{}, src.journal.Opened().Warnings...)
@@ -81,7 +88,7 @@ func storedStatus(ctx context.Context, s *settings) (status node.Status, err err
 		warnings = append(warnings, fmt.Sprintf("the journal is not the whole history since its %s after event %d: signing will be held from the next start on", i.Kind, i.After))
 	}
 	status = node.Status{
-		Version: version, DataDir: s.dataDir, Chain: view, Snapshot: machine.Sequence(),
+		Version: version, DataDir: s.dataDir, Chain: view, Snapshot: from,
 		Head: blockStatus(view.Head), Finalized: blockStatus(view.Finalized), LatestPow: blockStatus(view.LatestPow),
 		Journal:  node.JournalStatus{ID: src.journal.ID().String(), Head: durable.Sequence, Durable: durable.Sequence, Hash: durable.Hash.String()},
 		Warnings: warnings,

@@ -35,6 +35,7 @@ type Config struct {
 	// Snapshot says when snapshots are taken and how many stay.
 	Snapshot struct {
 		EveryTurns uint64
+		EveryBytes Size
 		Every      time.Duration
 		Keep       int
 	}

@@ -141,6 +141,13 @@ var settings = []Setting{
 		check: func(c *Config) bool { return c.Snapshot.EveryTurns >= 1 && c.Snapshot.EveryTurns <= math.MaxInt64 },
 	},
 	{
+		Key: "snapshot.every-bytes", Group: Snapshot, Kind: kindSize, Default: "2MiB",
+		Help:    "messages and contents after which a snapshot is due even with fewer turns",
+		Allowed: "1MiB to 64GiB, whole MiB",
+		field:   func(c *Config) any { return &c.Snapshot.EveryBytes },
+		check:   func(c *Config) bool { return c.Snapshot.EveryBytes.within(MiB, 64*GiB) },
+	},
+	{
 		Key: "snapshot.every", Group: Snapshot, Kind: kindDuration, Default: "5m0s",
 		Help: "time after which a snapshot is due even with fewer turns", Allowed: "1s to 24h",
 		field: func(c *Config) any { return &c.Snapshot.Every },

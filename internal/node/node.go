@@ -90,7 +90,8 @@ func (n *Node) open(ctx context.Context) error {
 		Clock:     n.now,
 		Edges:     n.edges(),
 		OnFact:    n.view.fact,
-		Snapshots: n.snapshots, SnapshotTurns: n.opt.SnapshotTurns, SnapshotEvery: n.opt.SnapshotEvery, Behaviour: Behaviour, Logger: n.log,
+		Snapshots: n.snapshots, SnapshotTurns: n.opt.SnapshotTurns, SnapshotBytes: n.opt.SnapshotBytes, SnapshotAt: n.recovered.Snapshot,
+		SnapshotEvery: n.opt.SnapshotEvery, Behaviour: Behaviour, Logger: n.log,
 	})
 	return nil
 }

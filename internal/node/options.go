@@ -34,6 +34,7 @@ type Options struct {
 	JournalCacheMB  int
 	MaxPendingBytes int           // of events and contents not yet on disk
 	SnapshotTurns   uint64        // turns between snapshots; 0 means 2000
+	SnapshotBytes   uint64        // or so many bytes of messages and contents; 0 means 2 MiB
 	SnapshotEvery   time.Duration // or this much time; 0 means five minutes
 	SnapshotKeep    int
 

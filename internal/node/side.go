@@ -144,6 +144,10 @@ func (n *Node) adminHandlers() admin.Handlers {
 			return n.warnings(c, 0)
 		},
 		Status: func(context.Context) (any, error) { return n.Status(), nil },
+		Snapshot: func(ctx context.Context) (any, error) {
+			m, err := n.runtime.Snapshot(ctx)
+			return DescribeSnapshot(m), err
+		},
 		Checkpoint: func(_ context.Context, dir string) (any, error) {
 			if err := n.copyJournal(dir); err != nil {
 				return nil, err

@@ -31,6 +31,8 @@ import (
 	"github.com/AnduroProject/alys-go/actors"
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/replay"
 	"github.com/AnduroProject/alys-go/snapshot"
@@ -131,6 +133,53 @@ func (s Store) holds(manifest snapshot.Manifest) error {
 		err = fault.New(fault.Corrupt, "its chain hash at sequence %d is not the journal's", manifest.Sequence)
 	}
 	return err
+}
+
+// Load returns a machine at a snapshot, which must be one of this behaviour.
+func (p Program) Load(s Store, manifest snapshot.Manifest) (*actors.Machine, error) {
+	m, err := p.Machine(s.Journal.ID())
+	if err != nil {
+		return nil, err
+	}
+	return m, s.load(m, manifest)
+}
+
+// Check reads every byte of a snapshot and compares its position and digests
+// with the journal. told is false when no event records the digests: the process
+// ended right after it wrote the snapshot.
+func (s Store) Check(manifest snapshot.Manifest) (told bool, err error) {
+	if err := s.Snapshots.Verify(manifest); err != nil {
+		return false, err
+	}
+	if err := s.holds(manifest); err != nil {
+		return false, err
+	}
+	it := s.Journal.Iterate(manifest.Sequence+1, false)
+	defer it.Close()
+	for it.Next() {
+		e, err := it.Event()
+		if err != nil {
+			return false, err
+		}
+		var taken message.SnapshotTaken
+		if e.Type != taken.Type() || !e.Stored {
+			continue
+		}
+		if err := record.Decode(e.Message, &taken, nil); err != nil || taken.At > manifest.Sequence {
+			return false, err
+		}
+		if taken.At == manifest.Sequence {
+			return true, sameRoot(e.Sequence, taken, manifest)
+		}
+	}
+	return false, it.Err()
+}
+
+func sameRoot(sequence uint64, taken message.SnapshotTaken, m snapshot.Manifest) error {
+	if snapshot.Hash(taken.Root) != m.Root {
+		return fault.New(fault.Corrupt, "event %d says that the states at %d have root %x, the snapshot %s has %s", sequence, taken.At, taken.Root, m.File, m.Root)
+	}
+	return nil
 }
 
 // Recover brings a machine to the journal's head.

@@ -129,10 +129,7 @@ func (s Store) records(sequence uint64, m snapshot.Manifest) (bool, error) {
 	if err := record.Decode(e.Message, &taken, nil); err != nil || taken.At != m.Sequence {
 		return false, err
 	}
-	if snapshot.Hash(taken.Root) != m.Root {
-		return false, fault.New(fault.Corrupt, "event %d says that the states at %d have root %x, this snapshot has %s", sequence, taken.At, taken.Root, m.Root)
-	}
-	return true, nil
+	return true, sameRoot(sequence, taken, m)
 }
 
 // migrate returns a machine of this behaviour at the journal's head, with the

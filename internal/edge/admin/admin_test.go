@@ -414,3 +414,33 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+// A snapshot is asked for with an empty object; a second one at a time is told to wait.
+func TestSnapshotRequest(t *testing.T) {
+	dir := shortDir(t)
+	begun, release := make(chan struct{}), make(chan struct{})
+	c, _ := serve(t, dir, Handlers{Snapshot: func(context.Context) (any, error) {
+		close(begun)
+		<-release
+		return map[string]uint64{"sequence": 7}, nil
+	}})
+	var got struct{ Sequence uint64 }
+	done := make(chan error, 1)
+	go func() { done <- c.Snapshot(context.Background(), &got) }()
+	<-begun
+	if err := c.Snapshot(context.Background(), nil); !fault.Is(err, fault.Temporary) {
+		t.Errorf("a second snapshot: %v", err)
+	}
+	close(release)
+	if err := <-done; err != nil || got.Sequence != 7 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if status, body := raw(t, c, http.MethodPost, "/snapshot", `{"dir":"/x"}`); status != http.StatusBadRequest {
+		t.Errorf("an unknown member: %d %s", status, body)
+	}
+	other := shortDir(t)
+	c, _ = serve(t, other, Handlers{})
+	if err := c.Snapshot(context.Background(), nil); err == nil {
+		t.Error("a node without snapshots answers")
+	}
+}

@@ -83,6 +83,11 @@ func (c *Client) AllowSigning(ctx context.Context, reason string) error {
 	return c.do(ctx, http.MethodPost, "/signing/allow", body, nil)
 }
 
+// Snapshot has the node take a snapshot, waits for it and stores the node's answer in v.
+func (c *Client) Snapshot(ctx context.Context, v any) error {
+	return c.do(ctx, http.MethodPost, "/snapshot", []byte("{}"), v)
+}
+
 // Live returns nil when the node answers.
 func (c *Client) Live(ctx context.Context) error {
 	return c.do(ctx, http.MethodGet, "/livez", nil, nil)

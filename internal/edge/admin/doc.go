@@ -12,11 +12,12 @@
 //	GET  /status                          what Handlers.Status returns
 //	POST /checkpoint {"dir": "/abs/path"} what Handlers.Checkpoint returns; the directory must not exist
 //	POST /signing/allow {"reason": "..."} 200 {"allowed":true} once the decision is in the journal
+//	POST /snapshot {}                     what Handlers.Snapshot returns, once the snapshot is on disk
 //	GET  /livez                           200 {"live":true}
 //	GET  /readyz                          200 {"ready":true} or 503 {"ready":false,"reasons":["..."]}
 //
 // Every other answer is {"error": "...", "grade": "..."}: 400 for grade invalid,
-// 413 for a body above 16 KiB, 409 for a second checkpoint at a time
+// 413 for a body above 16 KiB, 409 for a second checkpoint or snapshot at a time
 // and for what the node refuses for safety ("refused": true), 503 for
 // temporary and cannot judge yet, 500 for the rest, 501 for a request that this
 // node does not offer. The client gives errors back with their grade.

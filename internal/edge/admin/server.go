@@ -42,6 +42,8 @@ type Handlers struct {
 	// AllowSigning ends a hold of the node's signature, for a reason that is kept.
 	// An error that wraps [ErrRefused] says that the node could and will not.
 	AllowSigning func(ctx context.Context, reason string) error
+	// Snapshot takes a snapshot of the running node and describes it.
+	Snapshot func(ctx context.Context) (any, error)
 	// Ready returns why the node cannot do its work, nothing when it can. A nil
 	// function counts as ready.
 	Ready func(ctx context.Context) []string
@@ -99,6 +101,7 @@ func Serve(ctx context.Context, dataDir string, h Handlers) error {
 type server struct {
 	handlers   Handlers
 	checkpoint sync.Mutex
+	snapshot   sync.Mutex
 }
 
 func (s *server) routes() http.Handler {
@@ -106,6 +109,7 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("GET /status", s.status)
 	mux.HandleFunc("POST /checkpoint", s.takeCheckpoint)
 	mux.HandleFunc("POST /signing/allow", s.allowSigning)
+	mux.HandleFunc("POST /snapshot", s.takeSnapshot)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]bool{"live": true})
 	})
@@ -208,6 +212,26 @@ func (s *server) allowSigning(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
 	reply(w, map[string]bool{"allowed": true}, s.handlers.AllowSigning(ctx, request.Reason))
+}
+
+func (s *server) takeSnapshot(w http.ResponseWriter, r *http.Request) {
+	if s.handlers.Snapshot == nil {
+		notOffered(w, r)
+		return
+	}
+	var nothing struct{}
+	if err := decode(w, r, &nothing); err != nil {
+		refuse(w, err)
+		return
+	}
+	if !s.snapshot.TryLock() {
+		answer(w, http.StatusConflict, failure{Error: "another snapshot is being taken, ask again when it is done", Grade: fault.Temporary.String()})
+		return
+	}
+	defer s.snapshot.Unlock()
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // as for checkpoints
+	v, err := s.handlers.Snapshot(r.Context())
+	reply(w, v, err)
 }
 
 // checkDir refuses what must not be written to: a path that depends on the
