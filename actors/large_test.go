@@ -193,7 +193,7 @@ func TestLargeState(t *testing.T) {
 	}
 }
 
-// load submits ten messages of four keys each every millisecond.
+// load submits two messages every millisecond, each of one change.
 func load(t *testing.T, r *actors.Runtime, actor *large, quit <-chan struct{}) {
 	random := newRand(1)
 	for {
@@ -202,8 +202,8 @@ func load(t *testing.T, r *actors.Runtime, actor *large, quit <-chan struct{}) {
 			return
 		default:
 		}
-		for range 10 {
-			m := &set{Keys: make([]uint64, 4)}
+		for range 2 {
+			m := &set{Keys: make([]uint64, 1)}
 			for i := range m.Keys {
 				m.Keys[i] = random.Uint64N(actor.entries)
 			}
