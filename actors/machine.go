@@ -7,7 +7,9 @@ import (
 
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
+	"github.com/AnduroProject/alys-go/internal/protocol/schema"
 	"github.com/AnduroProject/alys-go/journal"
 )
 
@@ -18,6 +20,7 @@ type Machine struct {
 	actors  map[core.ID]*actor
 	order   []core.ID // ascending
 	types   map[string]reflect.Type
+	older   *schema.Upcasters
 	own     ownState
 
 	out      core.Out
@@ -59,6 +62,7 @@ func NewMachine(id journal.ID, cores []core.Core, requests []core.Message) (*Mac
 		types:   make(map[string]reflect.Type),
 		seen:    make(map[journal.Hash]struct{}),
 		own:     newOwnState(),
+		older:   message.Older(),
 	}
 	for _, r := range requests {
 		if err := m.register(r); err != nil {
@@ -85,6 +89,10 @@ func NewMachine(id journal.ID, cores []core.Core, requests []core.Message) (*Mac
 	}
 	return m, nil
 }
+
+// Upcast replaces the upcasters that older schemas are decoded by; without it
+// they are those of package message.
+func (m *Machine) Upcast(older *schema.Upcasters) { m.older = older }
 
 // register notes the Go type of a message and refuses two types of one name.
 func (m *Machine) register(msg core.Message) error {
@@ -265,11 +273,8 @@ func (m *Machine) DecodeMessage(typ string, schema uint32, data []byte, resolve 
 		return nil, fault.New(fault.Invalid, "message type %q is not known to this program", typ)
 	}
 	msg := newMessage(goType)
-	if schema > msg.Schema() {
-		return nil, fault.New(fault.Invalid, "message type %q has schema %d, this program reads up to %d: use a newer program", typ, schema, msg.Schema())
-	}
-	if err := record.Decode(data, msg, resolve); err != nil {
-		return nil, fmt.Errorf("message type %q: %w", typ, err)
+	if err := m.older.Decode(msg, schema, data, resolve); err != nil {
+		return nil, err
 	}
 	return msg, nil
 }

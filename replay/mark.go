@@ -6,7 +6,7 @@ import (
 	"github.com/AnduroProject/alys-go/actors"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
-	"github.com/AnduroProject/alys-go/internal/protocol/record"
+	"github.com/AnduroProject/alys-go/internal/protocol/schema"
 	"github.com/AnduroProject/alys-go/journal"
 )
 
@@ -103,7 +103,7 @@ func before(j *journal.Journal, sequence uint64) (time int64, hash journal.Hash,
 
 // markOf decodes an event that is a mark, without the states it carries.
 func markOf(j *journal.Journal, e *journal.Event) (actors.Mark, error) {
-	var m record.Record = new(message.BehaviourUpgraded)
+	var m schema.Typed = new(message.BehaviourUpgraded)
 	if e.Type == checkpointType {
 		m = new(message.CheckpointStarted)
 	}
@@ -151,8 +151,8 @@ func (o Origin) Foreign(program uint32) error {
 	return &BehaviourError{Journal: o.Behaviour, Program: program, Since: o.Mark.Sequence, Software: o.Software}
 }
 
-func decode(e *journal.Event, m record.Record) error {
-	if err := record.Decode(e.Message, m, nil); err != nil {
+func decode(e *journal.Event, m schema.Typed) error {
+	if err := message.Decode(m, e.Schema, e.Message, nil); err != nil {
 		return fmt.Errorf("event %d, %s: %w", e.Sequence, e.Type, err)
 	}
 	return nil

@@ -10,7 +10,6 @@ import (
 	"github.com/AnduroProject/alys-go/actors"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
-	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/journal"
 )
 
@@ -74,7 +73,7 @@ func (n *Node) missingBlocks(ctx context.Context, root common.Hash) ([]message.B
 				continue
 			}
 			var fact message.BlockConnected
-			if err := record.Decode(o.Payload, &fact, nil); err != nil {
+			if err := message.Decode(&fact, o.Schema, o.Payload, nil); err != nil {
 				return nil, err
 			}
 			if fact.Root != want {

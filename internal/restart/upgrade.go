@@ -9,7 +9,6 @@ import (
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
-	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/replay"
 	"github.com/AnduroProject/alys-go/snapshot"
@@ -126,7 +125,7 @@ func (s Store) records(sequence uint64, m snapshot.Manifest) (bool, error) {
 	if e.Type != taken.Type() || !e.Stored {
 		return false, nil
 	}
-	if err := record.Decode(e.Message, &taken, nil); err != nil || taken.At != m.Sequence {
+	if err := message.Decode(&taken, e.Schema, e.Message, nil); err != nil || taken.At != m.Sequence {
 		return false, err
 	}
 	return true, sameRoot(sequence, taken, m)

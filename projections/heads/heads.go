@@ -14,7 +14,6 @@ import (
 
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
-	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/journal"
 )
 
@@ -111,7 +110,7 @@ func (v *View) Follow(ctx context.Context, j *journal.Journal, from uint64) erro
 			if m == nil {
 				continue
 			}
-			if err := record.Decode(o.Payload, m, nil); err != nil {
+			if err := message.Decode(m, o.Schema, o.Payload, nil); err != nil {
 				return err
 			}
 			v.Fold(m)

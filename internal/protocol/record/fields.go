@@ -8,6 +8,10 @@ import (
 
 // Uint64 is an unsigned integer field.
 func (f *Fields) Uint64(number int, v *uint64) {
+	if f.describing != nil {
+		f.describe(Described{Number: number, Kind: KindUint64, Value: v})
+		return
+	}
 	n := protowire.Number(number)
 	if f.decoding {
 		*v = 0
@@ -24,6 +28,10 @@ func (f *Fields) Uint64(number int, v *uint64) {
 
 // Uint32 is an unsigned integer field of 32 bits.
 func (f *Fields) Uint32(number int, v *uint32) {
+	if f.describing != nil {
+		f.describe(Described{Number: number, Kind: KindUint32, Value: v})
+		return
+	}
 	wide := uint64(*v)
 	f.Uint64(number, &wide)
 	if f.decoding {
@@ -37,6 +45,10 @@ func (f *Fields) Uint32(number int, v *uint32) {
 
 // Uint8 is an unsigned integer field of 8 bits.
 func (f *Fields) Uint8(number int, v *uint8) {
+	if f.describing != nil {
+		f.describe(Described{Number: number, Kind: KindUint8, Value: v})
+		return
+	}
 	wide := uint64(*v)
 	f.Uint64(number, &wide)
 	if f.decoding {
@@ -50,6 +62,10 @@ func (f *Fields) Uint8(number int, v *uint8) {
 
 // Int64 is a signed integer field in zig-zag form.
 func (f *Fields) Int64(number int, v *int64) {
+	if f.describing != nil {
+		f.describe(Described{Number: number, Kind: KindInt64, Value: v})
+		return
+	}
 	zigzag := protowire.EncodeZigZag(*v)
 	f.Uint64(number, &zigzag)
 	if f.decoding {
@@ -59,6 +75,10 @@ func (f *Fields) Int64(number int, v *int64) {
 
 // Bool is a truth value; false is absent.
 func (f *Fields) Bool(number int, v *bool) {
+	if f.describing != nil {
+		f.describe(Described{Number: number, Kind: KindBool, Value: v})
+		return
+	}
 	var wide uint64
 	if *v {
 		wide = 1
@@ -74,6 +94,10 @@ func (f *Fields) Bool(number int, v *bool) {
 
 // Bytes is a byte string; empty is absent and decodes to nil.
 func (f *Fields) Bytes(number int, v *[]byte) {
+	if f.describing != nil {
+		f.describe(Described{Number: number, Kind: KindBytes, Value: v})
+		return
+	}
 	n := protowire.Number(number)
 	if f.decoding {
 		*v = nil
@@ -94,6 +118,10 @@ func (f *Fields) Bytes(number int, v *[]byte) {
 
 // String is a text field; empty is absent.
 func (f *Fields) String(number int, v *string) {
+	if f.describing != nil {
+		f.describe(Described{Number: number, Kind: KindString, Value: v})
+		return
+	}
 	raw := []byte(nil)
 	if !f.decoding {
 		raw = []byte(*v)
@@ -107,6 +135,10 @@ func (f *Fields) String(number int, v *string) {
 // Fixed is a byte array of known length (a hash, an address, a key); all zero
 // bytes are absent. Pass the array as a slice: f.Fixed(1, h[:]).
 func (f *Fields) Fixed(number int, v []byte) {
+	if f.describing != nil {
+		f.describe(Described{Number: number, Kind: KindFixed, Length: len(v), Value: &v[0]})
+		return
+	}
 	n := protowire.Number(number)
 	if f.decoding {
 		clear(v)
@@ -138,6 +170,10 @@ func zero(b []byte) bool {
 
 // Content is a reference to bytes stored elsewhere under their SHA-256.
 func (f *Fields) Content(number int, v *Content) {
+	if f.describing != nil {
+		f.describe(Described{Number: number, Kind: KindContent, Value: v})
+		return
+	}
 	f.Fixed(number, v.Hash[:])
 	if !f.decoding {
 		if !v.None() {
@@ -156,6 +192,10 @@ func List[T any, P interface {
 	*T
 	Record
 }](f *Fields, number int, v *[]T) {
+	if f.describing != nil {
+		f.describe(Described{Number: number, Kind: KindList, Value: v, Nested: P(new(T))})
+		return
+	}
 	n := protowire.Number(number)
 	if !f.decoding {
 		for i := range *v {
@@ -180,6 +220,10 @@ func Optional[T any, P interface {
 	*T
 	Record
 }](f *Fields, number int, v **T) {
+	if f.describing != nil {
+		f.describe(Described{Number: number, Kind: KindOptional, Value: v, Nested: P(new(T))})
+		return
+	}
 	n := protowire.Number(number)
 	if !f.decoding {
 		if *v != nil {
@@ -200,6 +244,10 @@ func Optional[T any, P interface {
 
 // Uint64s is a repeated unsigned integer in packed form; empty is absent.
 func (f *Fields) Uint64s(number int, v *[]uint64) {
+	if f.describing != nil {
+		f.describe(Described{Number: number, Kind: KindUint64s, Value: v})
+		return
+	}
 	var raw []byte
 	if !f.decoding {
 		for _, x := range *v {

@@ -45,6 +45,8 @@ type Fields struct {
 	err      error
 	contents []Content
 	resolve  Resolver
+	// describing receives the list when it is described; nothing is encoded then.
+	describing *[]Described
 }
 
 // Encode returns the canonical bytes of r and the contents it refers to, in
