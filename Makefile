@@ -51,6 +51,14 @@ vectors: ## Run every line of the legacy vectors and print counts (ALYS_VECTORS=
 bench: build ## The figures of docs/performance.md, with their references
 	$(GO) run ./internal/bench -alys $(BIN)
 
+# How long each cell of bench-journal runs; a smoke run takes 50ms.
+CELL      ?= 2s
+
+.PHONY: bench-journal
+bench-journal: ## Durable appends beside raw Pebble, etcd, raft-wal, CometBFT, tidwall; open after kill -9 (CELL=2s)
+	cd internal/bench/logs && GOWORK=$$PWD/go.work GOFLAGS=-mod=readonly $(GO) run . -cell $(CELL)
+	$(GO) run ./internal/bench -journal
+
 .PHONY: bench-go
 bench-go: ## All Go benchmarks, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./...
