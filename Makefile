@@ -88,6 +88,12 @@ lint: ## gofmt, go vet, staticcheck
 generate: ## Write generated files anew
 	$(GO) test -count=1 ./internal/protocol/message ./internal/config -update
 
+.PHONY: golden
+golden: ## Write the golden journal of this version into testdata/journals/GOLDEN (a release that changes format, schema or behaviour)
+	@test -n "$(GOLDEN)" || { echo "golden: name the directory, as in make golden GOLDEN=v3"; exit 1; }
+	$(GO) test -count=1 ./actors/chain -run 'TestGoldenScript$$' -golden '$(CURDIR)/testdata/journals/$(GOLDEN)'
+	$(GO) test -count=1 ./internal/node -run 'TestGoldenJournals$$' -describe-golden
+
 .PHONY: generate-check
 generate-check: generate ## Fail when a generated file differs from its source
 	@git diff --exit-code --stat -- docs || (echo "generated files differ from their source: commit what make generate wrote"; exit 1)

@@ -37,6 +37,8 @@ const startWall = 1_000_000
 // unless they are held.
 type rig struct {
 	t       failer
+	id      journal.ID
+	keep    func(actors.Turn) // may be nil
 	spec    *spec.Chain
 	config  *message.NodeConfigured
 	machine *actors.Machine
@@ -81,13 +83,19 @@ type effect struct {
 // chain spec and configuration.
 func newRig(t failer, members int, change func(*spec.Chain, *message.NodeConfigured)) *rig {
 	t.Helper()
+	return newRigOf(t, journal.ID{1}, members, change, nil)
+}
+
+// newRigOf is newRig for the journal with this identity; keep gets every turn.
+func newRigOf(t failer, id journal.ID, members int, change func(*spec.Chain, *message.NodeConfigured), keep func(actors.Turn)) *rig {
+	t.Helper()
 	c := spec.Dev()
 	c.Authorities = nil
 	for i := range members {
 		c.Authorities = append(c.Authorities, aura.DevKey(uint64(i+1)).PublicKey())
 	}
 	r := &rig{
-		t: t, spec: c, work: memo.New(), content: map[[32]byte][]byte{}, layer: newLayer(), wall: startWall,
+		t: t, id: id, keep: keep, spec: c, work: memo.New(), content: map[[32]byte][]byte{}, layer: newLayer(), wall: startWall,
 		held: map[core.Edge]bool{}, signed: map[uint64]common.Hash{},
 		names: map[common.Hash]string{}, blocks: map[string]*block.Signed{},
 	}
@@ -105,7 +113,7 @@ func newRig(t failer, members int, change func(*spec.Chain, *message.NodeConfigu
 }
 
 func (r *rig) newMachine() *actors.Machine {
-	m, err := actors.NewMachine(journal.ID{1}, []core.Core{
+	m, err := actors.NewMachine(r.id, []core.Core{
 		supervisor.New(chain.ID, engine.ID, miner.ID), chain.New(r.work), engine.New(), miner.New(),
 	}, []core.Message{
 		&message.StartTimer{}, &message.SignBlock{}, &message.ImportPayloads{}, &message.BuildPayload{},
@@ -151,6 +159,9 @@ func (r *rig) step(in actors.Input) {
 	turn, err := r.machine.Step(in)
 	if err != nil {
 		r.t.Fatalf("%s of %s is no turn: %v", in.Message.Type(), in.Actor, err)
+	}
+	if r.keep != nil {
+		r.keep(turn)
 	}
 	for _, c := range turn.Contents {
 		r.content[c.Hash] = c.Data

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"math/big"
 	"os"
 	"os/exec"
@@ -16,6 +17,9 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/ethclient"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/AnduroProject/alys-go/internal/node"
+	"github.com/AnduroProject/alys-go/journal"
 )
 
 // patience bounds every wait for a running node. Nothing is expected to take a
@@ -112,6 +116,19 @@ func killedCommand(ts *testscript.TestScript, neg bool, args []string) {
 	program.Dir = ts.MkAbs(".")
 	output, err := program.CombinedOutput()
 	ts.Logf("%v\n%s", err, output)
+}
+
+// incidentCommand notes in the journal of a stopped node that it is not the whole
+// history, as a restore or a repair does:
+//
+//	incident $D restore
+func incidentCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: incident DIR KIND")
+	}
+	o := journal.Options{Dir: node.JournalDir(ts.MkAbs(args[0])), Logger: slog.New(slog.DiscardHandler)}
+	_, err := journal.AddIncident(o, journal.Incident{Kind: journal.IncidentKind(args[1]), Time: time.Now().UnixMilli(), Text: "of a script"})
+	ts.Check(err)
 }
 
 // stopLimit is how long a clean stop may take.

@@ -47,6 +47,7 @@ func runScripts(t *testing.T, dir string) {
 			"copytree":  copytreeCommand,
 			"damage":    damageCommand,
 			"glob":      globCommand,
+			"incident":  incidentCommand,
 			"interrupt": interruptCommand,
 			"transfer":  transferCommand,
 			"unlock":    unlockCommand,
