@@ -278,7 +278,7 @@ func (j *Journal) commitLoop() {
 		g.reset()
 		j.spare = g
 		j.space.Broadcast()
-		j.wakeWaiters()
+		j.wakeWaiters(head.Sequence)
 		j.mu.Unlock()
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -118,15 +120,15 @@ type Journal struct {
 	values    []byte         // of fresh
 
 	mu      sync.Mutex
-	last    Head       // tip, for everyone else
-	queue   *group     // what waits for the committer
-	pending int        // bytes queued or being written
-	closing bool       // no more Append, no new readers
-	readers int        // reads and iterators under way
-	work    *sync.Cond // queue has something, or closing
-	space   *sync.Cond // pending shrank
-	idle    *sync.Cond // readers shrank
-	notify  chan struct{}
+	last    Head          // tip, for everyone else
+	queue   *group        // what waits for the committer
+	pending int           // bytes queued or being written
+	closing bool          // no more Append, no new readers
+	readers int           // reads and iterators under way
+	work    *sync.Cond    // queue has something, or closing
+	space   *sync.Cond    // pending shrank
+	idle    *sync.Cond    // readers shrank
+	waiters []*waiter     // for durability, by sequence
 	spare   *group        // the committer's second group, nil while it writes it
 	done    chan struct{} // closed when the committer ended; nil when read-only
 	failed  chan struct{} // closed by fail
@@ -187,7 +189,7 @@ func (j *Journal) fail(err error) {
 	j.work.Broadcast()
 	j.space.Broadcast()
 	j.idle.Broadcast()
-	j.wakeWaiters()
+	j.wakeWaiters(math.MaxUint64)
 }
 
 // broken reports whether the database stopped in the middle of something, so
@@ -201,11 +203,43 @@ func (j *Journal) broken() bool {
 	}
 }
 
-// wakeWaiters needs mu.
-func (j *Journal) wakeWaiters() {
-	if j.notify != nil {
-		close(j.notify)
-		j.notify = nil
+// waiter is one call of WaitDurable.
+type waiter struct {
+	sequence uint64
+	wake     chan struct{}
+}
+
+// wakeWaiters wakes those whose event is durable: each has a channel of its own
+// and the list is in order, so that a commit wakes nobody who would go back to
+// sleep. It needs mu.
+func (j *Journal) wakeWaiters(durable uint64) {
+	n := 0
+	for n < len(j.waiters) && j.waiters[n].sequence <= durable {
+		close(j.waiters[n].wake)
+		n++
+	}
+	rest := copy(j.waiters, j.waiters[n:])
+	clear(j.waiters[rest:])
+	j.waiters = j.waiters[:rest]
+}
+
+// await adds a waiter. It needs mu.
+func (j *Journal) await(sequence uint64) *waiter {
+	w := &waiter{sequence, make(chan struct{})}
+	at := len(j.waiters)
+	for at > 0 && j.waiters[at-1].sequence > sequence {
+		at--
+	}
+	j.waiters = slices.Insert(j.waiters, at, w)
+	return w
+}
+
+// leaveWaiters takes out a waiter that gave up.
+func (j *Journal) leaveWaiters(w *waiter) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if at := slices.Index(j.waiters, w); at >= 0 {
+		j.waiters = slices.Delete(j.waiters, at, at+1)
 	}
 }
 
@@ -232,14 +266,12 @@ func (j *Journal) WaitDurable(ctx context.Context, sequence uint64) error {
 			j.mu.Unlock()
 			return ErrClosed
 		}
-		if j.notify == nil {
-			j.notify = make(chan struct{})
-		}
-		wait := j.notify
+		w := j.await(sequence)
 		j.mu.Unlock()
 		select {
-		case <-wait:
+		case <-w.wake:
 		case <-ctx.Done():
+			j.leaveWaiters(w)
 			return fault.Wrap(fault.Temporary, ctx.Err(), fmt.Sprintf("journal: wait for event %d", sequence))
 		}
 	}
@@ -271,7 +303,7 @@ func (j *Journal) close() error {
 	j.mu.Unlock()
 	ended := j.awaitCommitter()
 	j.mu.Lock()
-	j.wakeWaiters()
+	j.wakeWaiters(math.MaxUint64)
 	j.mu.Unlock()
 	if err := j.Err(); err != nil {
 		j.abandon(ended)

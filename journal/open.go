@@ -4,11 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -220,16 +217,7 @@ func lockDir(o Options) (unlocker, error) {
 			return nil, fault.Wrap(fault.Fatal, err, "create journal directory "+o.Dir)
 		}
 	}
-	lock, err := o.FS.Lock(o.FS.PathJoin(o.Dir, lockName))
-	if err == nil {
-		return lock, nil
-	}
-	var path *fs.PathError
-	if !errors.As(err, &path) && (errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) ||
-		strings.Contains(err.Error(), "lock held by current process")) {
-		return nil, fault.New(fault.Invalid, "another process uses journal %s; ask it for a checkpoint and read that: %w", o.Dir, ErrLocked)
-	}
-	return nil, fault.Wrap(fault.Fatal, err, "lock journal "+o.Dir)
+	return takeLock(o)
 }
 
 // makeDir creates a directory and its missing parents and makes their entries

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
@@ -70,7 +72,8 @@ func TestKilledProcess(t *testing.T) {
 				break
 			}
 		}
-		if _, err := Open(Options{Dir: dir, Logger: quiet}); !errors.Is(err, ErrLocked) || !fault.Is(err, fault.Invalid) {
+		if _, err := Open(Options{Dir: dir, Logger: quiet}); !errors.Is(err, ErrLocked) || !fault.Is(err, fault.Invalid) ||
+			runtime.GOOS != "windows" && !strings.Contains(err.Error(), fmt.Sprintf("process %d uses", cmd.Process.Pid)) {
 			t.Errorf("open beside the writer: %v", err)
 		}
 		if err := cmd.Process.Kill(); err != nil {
@@ -97,4 +100,20 @@ func TestKilledProcess(t *testing.T) {
 		}
 	}
 	t.Logf("%d events survived four kills", acked)
+}
+
+// TestLockedByThisProcess opens a directory twice, the second time by another
+// name.
+func TestLockedByThisProcess(t *testing.T) {
+	dir := t.TempDir()
+	j := mustOpen(t, Options{Dir: dir + "/journal"})
+	defer j.Close()
+	if err := os.Symlink(dir, dir+"/other"); err != nil {
+		t.Skip(err)
+	}
+	for _, name := range []string{dir + "/journal", dir + "/other/journal", dir + "/other/../journal/"} {
+		if _, err := Open(Options{Dir: name, Logger: quiet}); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), fmt.Sprintf("this process (%d)", os.Getpid())) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

@@ -161,7 +161,7 @@ func (b *Rebuild) writeHead(head Head) error {
 func (b *Rebuild) Abort() error {
 	var errs []error
 	if b.db != nil {
-		errs = append(errs, guarded(b.db.Close))
+		errs = append(errs, closeDatabase(b.db, b.log))
 		b.db = nil
 	}
 	if b.lock != nil {
