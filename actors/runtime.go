@@ -3,12 +3,14 @@ package actors
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/snapshot"
 )
@@ -69,6 +71,7 @@ type Runtime struct {
 	stopped chan struct{} // closed when Run has ended
 
 	refused atomic.Uint64 // results and messages that were no turn
+	unfit   atomic.Uint64 // messages from edges of a size that is not admitted
 	failed  atomic.Uint64 // turns that ended by a panic
 }
 
@@ -107,7 +110,40 @@ func (r *Runtime) Submit(ctx context.Context, to core.ID, m core.Message, p Prio
 	if !r.machine.Accepts(to, m) {
 		return fault.New(fault.Invalid, "actor %q takes no %q", to, m.Type())
 	}
+	if err := r.admitSize(to, m); err != nil {
+		return err
+	}
 	return r.inbox.put(ctx, Input{Actor: to, Message: m}, p, o)
+}
+
+// MaxMessage is how many bytes a message from an edge may take, its contents
+// included. What the network could make larger is to be cut up at the edge.
+const MaxMessage = 16 << 20
+
+// measured are buffers for messages that are measured.
+var measured = sync.Pool{New: func() any { return new([]byte) }}
+
+// admitSize refuses what an edge should have refused. The message is encoded
+// for that, and again by its turn, which takes its bytes from one place for
+// messages from edges, results and replay alike. The first encoding is made on
+// the edge's goroutine, not the sequencer's, and costs a small part of a turn
+// (BenchmarkSubmitSize); content objects are not copied for it.
+func (r *Runtime) admitSize(to core.ID, m core.Message) error {
+	buf := measured.Get().(*[]byte)
+	data, contents := record.Append((*buf)[:0], m)
+	size := len(data)
+	if cap(data) <= 1<<20 {
+		*buf = data
+		measured.Put(buf)
+	}
+	for i := range contents {
+		size += len(contents[i].Data)
+	}
+	if size > 0 && size <= MaxMessage {
+		return nil
+	}
+	r.unfit.Add(1)
+	return fault.New(fault.Invalid, "message %q to actor %q takes %d bytes with its contents, an edge may submit 1 to %d", m.Type(), to, size, MaxMessage)
 }
 
 // Durable is to be given to the journal as OnDurable: it releases what waits
@@ -289,6 +325,7 @@ type Counts struct {
 	Waiting  int    // messages in the inbox
 	Dropped  uint64 // dead letters
 	Refused  uint64 // inputs that were no turn
+	Unfit    uint64 // messages from edges that were empty or too large
 	Failed   uint64 // turns that ended by a panic
 	Released uint64 // effects handed to edges
 }
@@ -298,6 +335,6 @@ func (r *Runtime) Counts() Counts {
 	waiting, dropped := r.inbox.depth()
 	return Counts{
 		Sequence: r.journal.Head().Sequence, Waiting: waiting, Dropped: dropped,
-		Refused: r.refused.Load(), Failed: r.failed.Load(), Released: r.release.released.Load(),
+		Refused: r.refused.Load(), Unfit: r.unfit.Load(), Failed: r.failed.Load(), Released: r.release.released.Load(),
 	}
 }

@@ -203,6 +203,7 @@ func (j *Journal) enqueue(head Head, envelope []byte) error {
 	defer j.mu.Unlock()
 	for j.pending >= j.opt.MaxPendingBytes && j.Err() == nil && !j.closing {
 		j.stats.waits.Add(1)
+		j.hasten()
 		j.space.Wait()
 	}
 	if err := j.Err(); err != nil {
@@ -248,7 +249,11 @@ func (j *Journal) enqueue(head Head, envelope []byte) error {
 // the journal is closed and nothing is left, or with the first error.
 func (j *Journal) commitLoop() {
 	defer close(j.done)
+	busy := false
 	for {
+		if busy {
+			j.gather()
+		}
 		j.mu.Lock()
 		for j.queue.empty() && !j.closing && j.Err() == nil {
 			j.work.Wait()
@@ -279,17 +284,43 @@ func (j *Journal) commitLoop() {
 		j.spare = g
 		j.space.Broadcast()
 		j.wakeWaiters(head.Sequence)
+		busy = !j.queue.empty()
 		j.mu.Unlock()
+	}
+}
+
+// gather lets events come for the next group.
+func (j *Journal) gather() {
+	if j.opt.CommitDelay == 0 {
+		return
+	}
+	enough := time.NewTimer(j.opt.CommitDelay)
+	defer enough.Stop()
+	select {
+	case <-enough.C:
+	case <-j.hurry:
+	}
+}
+
+// hasten ends gathering: it is for those who wait for the next commit.
+func (j *Journal) hasten() {
+	select {
+	case j.hurry <- struct{}{}:
+	default:
 	}
 }
 
 // commit writes one group. The order is what recovery relies on: the batch is
 // on disk before the head file names its last event.
 func (j *Journal) commit(g *group) error {
+	start := time.Now()
 	err := guarded(func() error { return j.db.Apply(g.batch, pebble.Sync) })
+	applied := time.Now()
 	if err == nil {
 		err = j.head.write(g.last)
 	}
+	j.stats.databaseTime.Add(int64(applied.Sub(start)))
+	j.stats.headTime.Add(int64(time.Since(applied)))
 	if err == nil {
 		return nil
 	}

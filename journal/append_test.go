@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -159,7 +160,7 @@ func TestReadOnly(t *testing.T) {
 }
 
 func TestBadOptions(t *testing.T) {
-	for _, o := range []Options{{}, {Dir: "x", CacheBytes: -1}, {Dir: "x", MaxPendingBytes: -1}} {
+	for _, o := range []Options{{}, {Dir: "x", CacheBytes: -1}, {Dir: "x", MaxPendingBytes: -1}, {Dir: "x", CommitDelay: -1}, {Dir: "x", CommitDelay: maxCommitDelay + 1}} {
 		if _, err := Open(o); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", o, err)
 		}
@@ -335,4 +336,80 @@ func TestCheckpointRefusesExisting(t *testing.T) {
 	fill(t, c, 1, 60)
 	checkEvents(t, c, 1, 60)
 	checkEvents(t, j, 1, 80)
+}
+
+// TestCommitDelay: an idle journal commits at once, a busy one gathers, and
+// neither a full queue nor Close waits for the delay.
+func TestCommitDelay(t *testing.T) {
+	o := memOptions(vfs.NewMem())
+	o.CommitDelay, o.MaxPendingBytes = maxCommitDelay, 1<<20
+	var appended atomic.Bool
+	o.OnDurable = func(Head) {
+		for !appended.Load() { // keeps the first commit going, so that there is a second group
+			time.Sleep(time.Millisecond)
+		}
+	}
+	j := mustOpen(t, o)
+	for s := uint64(1); s <= 200; s++ {
+		e, c := event(2, s)
+		if _, err := j.Append(e, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	appended.Store(true)
+	if err := j.WaitDurable(t.Context(), 200); err != nil {
+		t.Fatal(err)
+	}
+	if s := j.Stats(); s.Commits > 3 || s.LargestGroup < 60 || s.CommitTime < s.DatabaseTime || s.DatabaseTime == 0 || s.HeadTime == 0 {
+		t.Errorf("%+v", s)
+	}
+	for s := uint64(201); s <= 240; s++ { // 40 MiB through a queue of one
+		if _, err := j.Append(&Event{Sequence: s, Time: 1 << 41, Stored: true, Note: strings.Repeat("x", 1<<20)}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestManyWaiters: each of many calls returns for its own event, whether they
+// wait in order or not, and those that give up leave nothing behind.
+func TestManyWaiters(t *testing.T) {
+	j := mustOpen(t, memOptions(vfs.NewMem()))
+	const n = 256
+	var waiting sync.WaitGroup
+	for i := range uint64(n) {
+		sequence := (i*97)%n + 1
+		waiting.Go(func() {
+			if err := j.WaitDurable(t.Context(), sequence); err != nil || j.Durable().Sequence < sequence {
+				t.Errorf("event %d: %v", sequence, err)
+			}
+		})
+		if i%8 == 0 {
+			ctx, cancel := context.WithCancel(t.Context())
+			waiting.Go(func() {
+				if err := j.WaitDurable(ctx, n+10); !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+			})
+			cancel()
+		}
+	}
+	fill(t, j, 1, n)
+	waiting.Wait()
+	late := make(chan error, 1)
+	go func() { late <- j.WaitDurable(t.Context(), n+1) }()
+	for j.Stats().Waiting == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if j.Stats().Waiting != 1 {
+		t.Errorf("%d waiters", j.Stats().Waiting)
+	}
+	if err := errors.Join(j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-late; !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
 }

@@ -45,6 +45,12 @@ type Options struct {
 	// Archive keeps the events that [Journal.Archive] moved out of the database;
 	// nil means the directory archive inside Dir.
 	Archive archive.Storage
+	// CommitDelay is how long the committer gathers events while it is busy,
+	// that is when some waited already as the last commit ended. It trades
+	// latency for fewer syncs where those are expensive; MaxPendingBytes ends it
+	// early. An idle journal commits at once. 0 means not to wait: then a group
+	// is what came during the last commit. At most one second.
+	CommitDelay time.Duration
 	// CacheBytes bounds the block cache; 0 means 64 MiB.
 	CacheBytes int64
 	// Logger receives warnings and errors; nil means slog.Default().
@@ -60,12 +66,18 @@ type Options struct {
 	closeGrace   time.Duration
 }
 
+// maxCommitDelay bounds how long an effect can wait for others.
+const maxCommitDelay = time.Second
+
 func (o *Options) setDefaults() error {
 	if o.Dir == "" {
 		return fault.New(fault.Invalid, "journal: no directory given")
 	}
 	if o.MaxPendingBytes < 0 || o.CacheBytes < 0 {
 		return fault.New(fault.Invalid, "journal %s: negative MaxPendingBytes or CacheBytes", o.Dir)
+	}
+	if o.CommitDelay < 0 || o.CommitDelay > maxCommitDelay {
+		return fault.New(fault.Invalid, "journal %s: CommitDelay is %v, it can be 0 to %v", o.Dir, o.CommitDelay, maxCommitDelay)
 	}
 	if o.FS == nil {
 		o.FS = vfs.Default
@@ -129,6 +141,7 @@ type Journal struct {
 	space   *sync.Cond    // pending shrank
 	idle    *sync.Cond    // readers shrank
 	waiters []*waiter     // for durability, by sequence
+	hurry   chan struct{} // ends gathering early; has room for one
 	spare   *group        // the committer's second group, nil while it writes it
 	done    chan struct{} // closed when the committer ended; nil when read-only
 	failed  chan struct{} // closed by fail
@@ -184,6 +197,7 @@ func (j *Journal) fail(err error) {
 	}
 	j.opt.Logger.Error("journal: appending ends", "dir", j.opt.Dir, "durable", j.Durable().Sequence, "error", err)
 	close(j.failed)
+	j.hasten()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.work.Broadcast()
@@ -293,6 +307,7 @@ func (j *Journal) Close() error {
 
 func (j *Journal) close() error {
 	j.ended.Store(true)
+	j.hasten()
 	j.mu.Lock()
 	j.closing = true
 	j.work.Broadcast()

@@ -29,7 +29,7 @@ func Open(o Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{opt: o, lock: lock, failed: make(chan struct{})}
+	j := &Journal{opt: o, lock: lock, failed: make(chan struct{}), hurry: make(chan struct{}, 1)}
 	j.durable.Store(new(Head)) // fail may be called before begin
 	j.work, j.space, j.idle = sync.NewCond(&j.mu), sync.NewCond(&j.mu), sync.NewCond(&j.mu)
 	j.cache = pebble.NewCache(o.CacheBytes)

@@ -13,11 +13,15 @@ type counters struct {
 	contents, suppressed, waits atomic.Uint64
 	contentBytes, contentStored atomic.Uint64
 	commitTime, slowest         atomic.Int64 // nanoseconds
+	databaseTime, headTime      atomic.Int64 // of commitTime
+	largest                     atomic.Uint64
 }
 
 func (c *counters) committed(g *group, took time.Duration) {
 	c.commits.Add(1)
-	c.events.Add(g.last.Sequence - g.first + 1)
+	n := g.last.Sequence - g.first + 1
+	c.events.Add(n)
+	c.largest.Store(max(c.largest.Load(), n)) // the committer alone writes it
 	c.bytes.Add(uint64(g.bytes))
 	c.commitTime.Add(int64(took))
 	if int64(took) > c.slowest.Load() {
@@ -45,7 +49,11 @@ type Stats struct {
 	Suppressed    uint64        // contents not written again
 	Waits         uint64        // times Append waited for the disk
 	CommitTime    time.Duration // spent in commits
+	DatabaseTime  time.Duration // of these, for the database's write and sync
+	HeadTime      time.Duration // of these, for the head file's
 	SlowestCommit time.Duration
+	LargestGroup  uint64 // events
+	Waiting       int    // calls of WaitDurable under way
 	DiskBytes     uint64 // size of all files of the database
 	LogBytes      uint64 // of these, log that a crash now would replay
 	Compacted     uint64 // bytes written by compactions
@@ -68,11 +76,14 @@ func (j *Journal) Stats() Stats {
 		Suppressed:    j.stats.suppressed.Load(),
 		Waits:         j.stats.waits.Load(),
 		CommitTime:    time.Duration(j.stats.commitTime.Load()),
+		DatabaseTime:  time.Duration(j.stats.databaseTime.Load()),
+		HeadTime:      time.Duration(j.stats.headTime.Load()),
+		LargestGroup:  j.stats.largest.Load(),
 		SlowestCommit: time.Duration(j.stats.slowest.Load()),
 		Damaged:       j.dblog.damaged.Load(),
 	}
 	j.mu.Lock()
-	s.Head, s.PendingBytes = j.last, j.pending
+	s.Head, s.PendingBytes, s.Waiting = j.last, j.pending, len(j.waiters)
 	j.mu.Unlock()
 	if j.Err() != nil || j.enter() != nil {
 		return s

@@ -76,7 +76,7 @@ func nodeOptions(s *settings) (o node.Options, err error) {
 func resourceOptions(s *settings) node.Options {
 	return node.Options{
 		DataDir: s.dataDir, Version: version, Logger: s.log,
-		EngineCacheMB: s.Engine.Cache.MiB(), JournalCacheMB: s.Journal.Cache.MiB(), MaxPendingBytes: int(s.Journal.MaxPending),
+		EngineCacheMB: s.Engine.Cache.MiB(), JournalCacheMB: s.Journal.Cache.MiB(), MaxPendingBytes: int(s.Journal.MaxPending), CommitDelay: s.Journal.CommitDelay,
 		SnapshotTurns: s.Snapshot.EveryTurns, SnapshotBytes: uint64(s.Snapshot.EveryBytes),
 		SnapshotEvery: s.Snapshot.Every, SnapshotKeep: s.Snapshot.Keep,
 	}

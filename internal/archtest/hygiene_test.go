@@ -30,7 +30,7 @@ var emptyNames = []string{"utils", "util", "common", "manager", "managers", "hel
 // else a panic is a defect that must end the process.
 var panicsEnd = map[string]string{
 	"actors/machine.go":               "the turn boundary: a handler that panics ends its turn as failed (architecture, one turn, one event)",
-	"journal/database.go":             "Pebble calls Fatalf where its disk fails, which becomes an error of the journal",
+	"journal/fatal.go":                "Pebble calls Fatalf where its disk fails, which becomes an error of the journal",
 	"journal/index/database.go":       "Pebble panics on files of a damaged index, which is built again",
 	"internal/edge/engine/gethlog.go": "go-ethereum calls log.Crit where it cannot go on, which becomes an error of the engine",
 	"internal/edge/admin/server.go":   "a request that panics is answered with an error; the node goes on",

@@ -27,10 +27,11 @@ type Config struct {
 		Cache    Size
 		HTTPAddr string
 	}
-	// Journal bounds the memory of the journal.
+	// Journal bounds the memory of the journal and how long a commit gathers.
 	Journal struct {
-		Cache      Size
-		MaxPending Size
+		Cache       Size
+		MaxPending  Size
+		CommitDelay time.Duration
 	}
 	// Snapshot says when snapshots are taken and how many stay.
 	Snapshot struct {

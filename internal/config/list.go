@@ -135,6 +135,13 @@ var settings = []Setting{
 		check:   func(c *Config) bool { return c.Journal.MaxPending.within(MiB, GiB) },
 	},
 	{
+		Key: "journal.commit-delay", Group: Journal, Kind: kindDuration, Default: "0s",
+		Help:    "how long a busy journal gathers events before it syncs; an idle one syncs at once",
+		Allowed: "0s to 1s",
+		field:   func(c *Config) any { return &c.Journal.CommitDelay },
+		check:   func(c *Config) bool { return c.Journal.CommitDelay >= 0 && c.Journal.CommitDelay <= time.Second },
+	},
+	{
 		Key: "snapshot.every-turns", Group: Snapshot, Kind: kindInteger, Default: "2000",
 		Help: "turns between snapshots", Allowed: "1 or more",
 		field: func(c *Config) any { return &c.Snapshot.EveryTurns },

@@ -36,6 +36,9 @@ func text(t *rapid.T, s *Setting) string {
 	case kindSize:
 		return (Size(rapid.Int64Range(32, 1024).Draw(t, s.Key)) * MiB).String()
 	case kindDuration:
+		if s.Key == "journal.commit-delay" {
+			return (time.Duration(rapid.Int64Range(0, 1000).Draw(t, s.Key)) * time.Millisecond).String()
+		}
 		return (time.Duration(rapid.Int64Range(1000, 10000).Draw(t, s.Key)) * time.Millisecond).String()
 	case kindAccount:
 		return common.BytesToAddress(rapid.SliceOfN(rapid.Byte(), 20, 20).Draw(t, s.Key)).Hex()

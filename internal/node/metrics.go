@@ -2,6 +2,8 @@ package node
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/AnduroProject/alys-go/journal"
 )
 
 // Register adds the node's metrics to a registry. Names and meaning:
@@ -29,8 +31,21 @@ func (n *Node) Register(registry *prometheus.Registry) {
 	gauge("alys_journal_head_sequence", "Sequence of the newest event.", func() float64 { return float64(n.journal.Head().Sequence) })
 	gauge("alys_journal_durable_sequence", "Sequence of the newest event on disk.", func() float64 { return float64(n.journal.Durable().Sequence) })
 	gauge("alys_journal_index_lag_events", "Durable events that are not in the index and the Merkle tree yet.", func() float64 { return float64(n.indexLag()) })
+	journalCounter := func(name, help string, value func(*journal.Stats) float64) {
+		counter(name, help, func() float64 {
+			s := n.journal.Stats()
+			return value(&s)
+		})
+	}
+	journalCounter("alys_journal_events_total", "Events made durable in this run.", func(s *journal.Stats) float64 { return float64(s.Events) })
+	journalCounter("alys_journal_commits_total", "Commits; events over commits is the mean group.", func(s *journal.Stats) float64 { return float64(s.Commits) })
+	journalCounter("alys_journal_commit_seconds_total", "Time spent in commits.", func(s *journal.Stats) float64 { return s.CommitTime.Seconds() })
+	journalCounter("alys_journal_head_file_seconds_total", "Of that, time for the head file.", func(s *journal.Stats) float64 { return s.HeadTime.Seconds() })
+	journalCounter("alys_journal_append_waits_total", "Times a turn waited for the disk.", func(s *journal.Stats) float64 { return float64(s.Waits) })
+	gauge("alys_journal_pending_bytes", "Events and contents that are not on disk yet.", func() float64 { return float64(n.journal.Stats().PendingBytes) })
 	gauge("alys_runtime_inbox_messages", "Messages that wait to be handled.", func() float64 { return float64(n.runtime.Counts().Waiting) })
 	counter("alys_runtime_messages_dropped_total", "Messages dropped because the inbox was full.", func() float64 { return float64(n.runtime.Counts().Dropped) })
+	counter("alys_runtime_messages_unfit_total", "Messages refused because they were empty or too large.", func() float64 { return float64(n.runtime.Counts().Unfit) })
 	counter("alys_runtime_turns_failed_total", "Turns that ended by a panic of their handler.", func() float64 { return float64(n.runtime.Counts().Failed) })
 	counter("alys_runtime_effects_released_total", "Effects handed to edges after their turn was on disk.", func() float64 { return float64(n.runtime.Counts().Released) })
 }

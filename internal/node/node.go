@@ -104,7 +104,7 @@ func (n *Node) openJournal(ctx context.Context) error {
 	var err error
 	n.journal, err = journal.Open(journal.Options{
 		Dir: JournalDir(n.opt.DataDir), CacheBytes: int64(n.opt.JournalCacheMB) << 20,
-		MaxPendingBytes: n.opt.MaxPendingBytes, Logger: n.log,
+		MaxPendingBytes: n.opt.MaxPendingBytes, CommitDelay: n.opt.CommitDelay, Logger: n.log,
 		OnDurable: func(h journal.Head) {
 			if n.runtime != nil {
 				n.runtime.Durable(h)

@@ -33,6 +33,7 @@ type Options struct {
 	EngineHTTPAddr  string // loopback address of the execution layer's JSON-RPC; empty for none
 	JournalCacheMB  int
 	MaxPendingBytes int           // of events and contents not yet on disk
+	CommitDelay     time.Duration // that a busy journal gathers events
 	SnapshotTurns   uint64        // turns between snapshots; 0 means 2000
 	SnapshotBytes   uint64        // or so many bytes of messages and contents; 0 means 2 MiB
 	SnapshotEvery   time.Duration // or this much time; 0 means five minutes
