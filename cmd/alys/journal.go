@@ -10,6 +10,7 @@ func journalCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			journalCatCommand(), journalVerifyCommand(), journalPlanCommand(),
 			journalRepairCommand(), journalSalvageCommand(),
+			journalStatCommand(), journalKeyCommand(), journalProveCommand(), journalCheckProofCommand(),
 		},
 	}
 }

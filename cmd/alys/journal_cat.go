@@ -23,7 +23,7 @@ const shownBytes = 32
 // eventView is one line of `alys journal cat --json`.
 type eventView struct {
 	Sequence uint64          `json:"sequence"`
-	Hash     string          `json:"hash"`
+	Hash     string          `json:"hash,omitempty"` // chain hash; not known of a proven event
 	TimeMs   int64           `json:"time_ms"`
 	Actor    string          `json:"actor"`
 	Type     string          `json:"type"`
@@ -120,7 +120,7 @@ func journalCat(cc *cli.Context) (err error) {
 }
 
 type eventPrinter struct {
-	journal *journal.Journal
+	journal *journal.Journal // nil for an event without one: a message that another event has is not shown
 	machine *actors.Machine
 	out     io.Writer
 	json    bool
@@ -134,6 +134,10 @@ func (p *eventPrinter) print(e *journal.Event, hash journal.Hash) error {
 	if p.json {
 		return fault.Wrap(fault.Temporary, json.NewEncoder(p.out).Encode(v), "writing events")
 	}
+	return p.text(e, v)
+}
+
+func (p *eventPrinter) text(e *journal.Event, v eventView) error {
 	text := fmt.Sprintf("%d %s %s %s", v.Sequence, time.UnixMilli(v.TimeMs).UTC().Format("2006-01-02T15:04:05.000Z"), v.Actor, v.Type)
 	if v.Cause != "" {
 		text += " cause " + v.Cause
@@ -149,20 +153,27 @@ func (p *eventPrinter) print(e *journal.Event, hash journal.Hash) error {
 		}
 		text += o.Type + " " + string(o.Payload) + "\n"
 	}
-	_, err = io.WriteString(p.out, text)
+	_, err := io.WriteString(p.out, text)
 	return fault.Wrap(fault.Temporary, err, "writing events")
 }
 
 func (p *eventPrinter) view(e *journal.Event, hash journal.Hash) (eventView, error) {
 	v := eventView{
-		Sequence: e.Sequence, Hash: hash.String(), TimeMs: e.Time, Actor: e.Actor, Type: e.Type, Schema: e.Schema,
+		Sequence: e.Sequence, TimeMs: e.Time, Actor: e.Actor, Type: e.Type, Schema: e.Schema,
 		Outcome: e.Outcome.String(), Note: e.Note, Stored: e.Stored, Outputs: []outputView{}, Contents: []string{},
 	}
-	message := e.Message
+	if p.journal != nil {
+		v.Hash = hash.String()
+	}
 	if !e.Cause.None() {
 		v.Cause = e.Cause.String()
 	}
-	if !e.Stored {
+	switch {
+	case e.Stored:
+		v.Message = p.payload(e.Type, e.Schema, e.Message)
+	case p.journal == nil:
+		v.Message = json.RawMessage("null")
+	default:
 		cause, _, err := p.journal.Event(e.Cause.Sequence)
 		if err != nil {
 			return v, err
@@ -170,9 +181,8 @@ func (p *eventPrinter) view(e *journal.Event, hash journal.Hash) (eventView, err
 		if int(e.Cause.Index) >= len(cause.Outputs) {
 			return v, &journal.CorruptError{Sequence: e.Sequence, What: "it is caused by output " + v.Cause + ", which does not exist"}
 		}
-		message = cause.Outputs[e.Cause.Index].Payload
+		v.Message = p.payload(e.Type, e.Schema, cause.Outputs[e.Cause.Index].Payload)
 	}
-	v.Message = p.payload(e.Type, e.Schema, message)
 	for i := range e.Outputs {
 		o := &e.Outputs[i]
 		v.Outputs = append(v.Outputs, outputView{

@@ -24,6 +24,10 @@ type verifyResult struct {
 	Complete      bool    `json:"complete"`
 	HeadSequence  uint64  `json:"head_sequence"`
 	HeadHash      string  `json:"head_hash"`
+	TreeEvents    uint64  `json:"tree_events"`               // hashed into the Merkle tree
+	TreeNodes     uint64  `json:"tree_nodes"`                // of the index, compared
+	TreeRoot      string  `json:"tree_root,omitempty"`       // over all events
+	Signed        uint64  `json:"checkpoint_size,omitempty"` // of the kept checkpoint, whose root is right
 	Seconds       float64 `json:"seconds"`
 	Error         string  `json:"error,omitempty"`
 	ErrorSequence uint64  `json:"error_sequence,omitempty"`
@@ -33,6 +37,8 @@ func journalVerifyCommand() *cli.Command {
 	return &cli.Command{
 		Name: "verify", Usage: "re-read and re-hash every byte of the journal",
 		Description: `Computes the hash chain, decodes every event and hashes every content again.
+Without a range it also hashes all events into the Merkle tree, and compares every
+node of the index, and the root of the kept signed checkpoint.
 The first thing wrong is named with its sequence; the exit code is then 3.
 
 Examples:
@@ -62,10 +68,15 @@ func journalVerify(cc *cli.Context) (err error) {
 		bar.set(progress.Update{Done: done, Total: total, Bytes: bytes})
 	})
 	bar.stop()
+	var t treeReport
+	if err == nil && report.Complete {
+		t, err = verifyTree(cc, s, src, report.To)
+	}
 	r := verifyResult{
 		Journal: src.journal.ID().String(), From: report.From, To: report.To, Events: report.Events, EventBytes: report.EventBytes,
 		Contents: report.Contents, ContentBytes: report.ContentBytes, Orphans: report.Orphans, Complete: report.Complete,
 		HeadSequence: report.Head.Sequence, HeadHash: report.Head.Hash.String(), Seconds: time.Since(started).Seconds(),
+		TreeEvents: t.events, TreeNodes: t.nodes, TreeRoot: t.root, Signed: t.signed,
 	}
 	if err != nil {
 		return verifyFailed(cc, r, err)
@@ -73,6 +84,14 @@ func journalVerify(cc *cli.Context) (err error) {
 	return outcome(cc, r, func(w io.Writer) {
 		printf(w, "verify: %d events (%s), %d contents (%s), %d orphans: every hash is right, head %d %s, %.1fs\n",
 			r.Events, size(r.EventBytes), r.Contents, size(r.ContentBytes), r.Orphans, r.HeadSequence, r.HeadHash, r.Seconds)
+		if r.TreeEvents > 0 {
+			printf(w, "tree: root %s over %d events, %d nodes of the index are right, ", r.TreeRoot, r.TreeEvents, r.TreeNodes)
+			if r.Signed == 0 {
+				printf(w, "no signed checkpoint\n")
+			} else {
+				printf(w, "the signed checkpoint over %d events too\n", r.Signed)
+			}
+		}
 	})
 }
 

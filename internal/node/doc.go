@@ -14,5 +14,7 @@
 //	snapshots/    actor states (docs/formats/snapshot.md); can be deleted
 //	execution/    the embedded execution layer; can be deleted, is fed again
 //	genesis.json  the execution layer's genesis, as first given
+//	note.key      secret key that signs checkpoints of the journal
+//	checkpoint.note  the newest signed checkpoint
 //	admin.sock    control socket while the node runs
 package node

@@ -36,6 +36,7 @@ type Node struct {
 	journal   *journal.Journal
 	snapshots *snapshot.Store
 	index     *index.Index // nil when it cannot be used
+	notary    *Notary      // nil without index; of one goroutine at a time
 	memo      *memo.Memo
 	embedded  *engine.Embedded
 	executor  *engine.Executor
@@ -83,6 +84,9 @@ func (n *Node) open(ctx context.Context) error {
 		return err
 	}
 	n.openIndex()
+	if err := n.openNotary(); err != nil {
+		return err
+	}
 	n.memo.Prepare(n.config) // approvals are checked ahead from the first block on
 	n.view.now = ViewOf(chainState(n.recovered.Machine))
 	n.runtime = actors.NewRuntime(actors.Options{
@@ -191,6 +195,11 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	cause := context.Cause(ctx)
 	n.stop(nil)
 	side.Wait()
+	if failed := n.signLast(); fault.Is(failed, fault.Corrupt) {
+		err = errors.Join(err, failed)
+	} else if failed != nil {
+		n.log.Warn("no checkpoint was signed at the end", "error", failed)
+	}
 	if err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}

@@ -34,6 +34,7 @@ func (n *Node) sideTasks(ctx context.Context) *sync.WaitGroup {
 	})
 	if n.index != nil {
 		start("index of the journal", n.index.Run)
+		start("signing of checkpoints", n.signCheckpoints)
 	}
 	if n.opt.DevMiner {
 		start("development miner", func(ctx context.Context) error {

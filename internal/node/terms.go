@@ -2,6 +2,7 @@ package node
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
@@ -198,4 +199,26 @@ func (t *terms) block(h journal.Hash) (*block.Signed, common.Hash) {
 		return nil, common.Hash{}
 	}
 	return s, root
+}
+
+// TermName returns what terms of a kind are about, for people.
+func TermName(k index.Kind) string {
+	switch k {
+	case index.KindActor:
+		return "actor"
+	case index.KindMessage:
+		return "message"
+	case index.KindFact:
+		return "fact"
+	case index.KindRequest:
+		return "request"
+	case kindHeight:
+		return "height"
+	case kindBlock:
+		return "block"
+	case kindTransaction:
+		return "transaction"
+	default:
+		return fmt.Sprintf("kind %d", k)
+	}
 }
