@@ -9,6 +9,7 @@ func journalCommand() *cli.Command {
 		Name: "journal", Usage: "read and check the event log",
 		Subcommands: []*cli.Command{
 			journalCatCommand(), journalVerifyCommand(), journalPlanCommand(),
+			journalArchiveCommand(), journalBackupCommand(), journalRestoreCommand(),
 			journalRepairCommand(), journalSalvageCommand(),
 			journalStatCommand(), journalKeyCommand(), journalProveCommand(), journalCheckProofCommand(),
 		},

@@ -15,6 +15,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/edge/admin"
 	"github.com/AnduroProject/alys-go/internal/edge/mergeminer"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/projections/heads"
 )
 
@@ -148,6 +149,13 @@ func (n *Node) adminHandlers() admin.Handlers {
 		Snapshot: func(ctx context.Context) (any, error) {
 			m, err := n.runtime.Snapshot(ctx)
 			return DescribeSnapshot(m), err
+		},
+		Archive: func(ctx context.Context, before uint64, segmentBytes int64) (any, error) {
+			r, err := n.Archive(ctx, before, journal.ArchiveOptions{SegmentBytes: segmentBytes})
+			if errors.Is(err, ErrRefused) {
+				err = errors.Join(err, admin.ErrRefused)
+			}
+			return r, err
 		},
 		Checkpoint: func(_ context.Context, dir string) (any, error) {
 			if err := n.copyJournal(dir); err != nil {

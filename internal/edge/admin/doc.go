@@ -13,6 +13,7 @@
 //	POST /checkpoint {"dir": "/abs/path"} what Handlers.Checkpoint returns; the directory must not exist
 //	POST /signing/allow {"reason": "..."} 200 {"allowed":true} once the decision is in the journal
 //	POST /snapshot {}                     what Handlers.Snapshot returns, once the snapshot is on disk
+//	POST /archive {"before": n}           what Handlers.Archive returns
 //	GET  /livez                           200 {"live":true}
 //	GET  /readyz                          200 {"ready":true} or 503 {"ready":false,"reasons":["..."]}
 //

@@ -44,6 +44,8 @@ type Handlers struct {
 	AllowSigning func(ctx context.Context, reason string) error
 	// Snapshot takes a snapshot of the running node and describes it.
 	Snapshot func(ctx context.Context) (any, error)
+	// Archive moves the journal's events before a sequence into the archive.
+	Archive func(ctx context.Context, before uint64, segmentBytes int64) (any, error)
 	// Ready returns why the node cannot do its work, nothing when it can. A nil
 	// function counts as ready.
 	Ready func(ctx context.Context) []string
@@ -110,6 +112,7 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST /checkpoint", s.takeCheckpoint)
 	mux.HandleFunc("POST /signing/allow", s.allowSigning)
 	mux.HandleFunc("POST /snapshot", s.takeSnapshot)
+	mux.HandleFunc("POST /archive", s.archive)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]bool{"live": true})
 	})
