@@ -69,8 +69,14 @@ func databaseOptions(fs vfs.FS, cache *pebble.Cache, log *databaseLog) *pebble.O
 		},
 	}
 	o.EventListener = &listener
+	if adjust != nil {
+		adjust(o)
+	}
 	return o
 }
+
+// adjust changes the options of every database, in tests that need small ones.
+var adjust func(*pebble.Options)
 
 // splitAtPrefix ends tables where the key prefix changes. Event keys ascend, so
 // a table of events only never overlaps another one and is never rewritten;

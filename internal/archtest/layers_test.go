@@ -16,7 +16,7 @@ type layer struct {
 // import each other; two entries of the same layer may not. The longest entry
 // that matches a directory decides.
 var layers = []layer{
-	{[]string{"internal/protocol"}, "pure rules of the protocol"},
+	{[]string{"internal/protocol", "internal/faultfs"}, "pure rules of the protocol"},
 	{[]string{contractDir, "journal", "snapshot"}, "the actor contract and what is stored"},
 	{[]string{coresDir}, "one deterministic core each"},
 	{[]string{runtimeDir, "internal/memo", "projections"}, "run the cores and read what they publish"},
@@ -49,7 +49,7 @@ var refused = []struct{ from, to, why string }{
 var siblings = []string{coresDir, "internal/edge"}
 
 // testSupport are packages that only test files may import.
-var testSupport = []string{"internal/protocol/vectors", "internal/archtest"}
+var testSupport = []string{"internal/protocol/vectors", "internal/archtest", "internal/faultfs"}
 
 // area finds the entry of layers that a directory belongs to.
 func area(dir string) (entry string, rank int, ok bool) {
