@@ -43,6 +43,19 @@ test-e2e: ## End to end: the real program as a process, kill -9, legacy chains
 	$(GO) test -tags e2e -count=1 -timeout 30m -v -run 'TestEndToEnd|TestScripts' ./cmd/alys/...
 	ALYS_TEST_KILL_BLOCKS=10000 $(GO) test -count=1 -timeout 15m -v -run 'TestKill$$' ./internal/node
 
+# Seeded runs of journal-crash, and bits of each byte that journal-flips flips.
+CRASH_RUNS ?= 2000
+FLIP_BITS  ?= 1
+
+.PHONY: journal-crash
+journal-crash: ## Power cuts and faults at every disk operation of a journal and its runtime (CRASH_RUNS=2000)
+	ALYS_CRASH_RUNS=$(CRASH_RUNS) $(GO) test -count=1 -timeout 60m -v -run 'TestPower$$' ./journal
+	$(GO) test -count=1 -timeout 60m -v -run 'TestPowerCut$$' ./actors -rapid.checks=$(CRASH_RUNS)
+
+.PHONY: journal-flips
+journal-flips: ## A bit flip at every byte of what a small node leaves: detected and named, or harmless (FLIP_BITS=8 for all bits)
+	ALYS_FLIPS=$(FLIP_BITS) $(GO) test -count=1 -timeout 60m -v -run 'TestFlips$$' ./journal
+
 .PHONY: vectors
 vectors: ## Run every line of the legacy vectors and print counts (ALYS_VECTORS=DIR for another set)
 	$(GO) test -count=1 -v -run TestVectors ./internal/protocol/vectors

@@ -323,11 +323,20 @@ func (a *archiver) forget(s Segment, p segmentPlan, info archive.Info) error {
 // compact gives the space of what left back to the disk: tables of events that
 // are gone are dropped, and those of contents rewritten.
 func (a *archiver) compact(first uint64) error {
-	err := a.j.dblog.attempt(func() error {
-		return errors.Join(
-			a.j.db.Compact(a.ctx, appendEventKey(nil, first), appendEventKey(nil, a.before), false),
-			a.j.db.Compact(a.ctx, []byte{prefixContent}, []byte{prefixContent + 1}, false))
-	})
+	done := make(chan error, 1)
+	go func() {
+		done <- a.j.dblog.attempt(func() error {
+			return errors.Join(
+				a.j.db.Compact(a.ctx, appendEventKey(nil, first), appendEventKey(nil, a.before), false),
+				a.j.db.Compact(a.ctx, []byte{prefixContent}, []byte{prefixContent + 1}, false))
+		})
+	}()
+	var err error
+	select {
+	case err = <-done:
+	case <-a.j.failed: // on a full disk a compaction waits for ever for a flush
+		return a.j.Err()
+	}
 	if err == nil {
 		return a.tell(a.before)
 	}

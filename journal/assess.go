@@ -55,24 +55,51 @@ func (r *repair) source(x examined) (RepairSource, error) {
 	}
 }
 
-// walk verifies events and their contents until one is not whole; keep, if not
-// nil, takes each that is.
-func (r *repair) walk(ctx context.Context, src RepairSource, a *Assessment, keep func(uint64, []byte, Hash, *Event) error) error {
-	content := func(h Hash) ([]byte, error) {
-		stored, err := src.Stored(h)
+// past is what left the database of a source.
+func (r *repair) past(src RepairSource) (*history, error) {
+	var left archived
+	if value := src.Archived(); value != nil {
+		var err error
+		if left, err = decodeArchived(src.ID(), value); err != nil {
+			if errors.Is(err, ErrNewerFormat) {
+				return nil, err
+			}
+			return nil, &CorruptError{Key: "key m/archive", What: "the record of the archived events is damaged; without it their place is not known", Cause: err}
+		}
+	}
+	return newHistory(r.opt.Options, src.ID(), left), nil
+}
+
+// stored returns the contents of a source, or of the archive that it refers to.
+func stored(src RepairSource, past *history) Resolver {
+	return func(h Hash) ([]byte, error) {
+		value, err := src.Stored(h)
 		if err != nil {
 			return nil, err
 		}
-		return DecodeContent(h, stored)
+		if segment, ok := ArchivedContent(h, value); ok {
+			return past.content(segment, h)
+		}
+		return DecodeContent(h, value)
 	}
-	c := chain{next: 1, hash: Origin(a.ID), resolve: content}
-	a.Whole = Head{Hash: c.hash}
+}
+
+// walk verifies events and their contents until one is not whole; keep, if not
+// nil, takes each that is.
+func (r *repair) walk(ctx context.Context, src RepairSource, a *Assessment, keep func(uint64, []byte, Hash, *Event) error) error {
+	past, err := r.past(src)
+	if err != nil {
+		return err
+	}
+	content := stored(src, past)
+	c := past.start().chain(content)
+	a.Archived, a.Whole = c.next-1, Head{Sequence: c.next - 1, Hash: c.hash}
 	var e Event
 	var value []byte
 	var bytes int64
 	var checked recentHashes
 	var failure error
-	a.Stopped = src.Events(func(sequence uint64, envelope []byte, hash Hash) error {
+	a.Stopped = src.Events(c.next, func(sequence uint64, envelope []byte, hash Hash) error {
 		if sequence%progressEvents == 0 {
 			if failure = fault.Wrap(fault.Temporary, ctx.Err(), "journal: repair"); failure != nil {
 				return failure

@@ -112,6 +112,18 @@ func closeDatabase(db *pebble.DB, log *databaseLog) error {
 	return log.attempt(db.Close)
 }
 
+// optionsDamaged reports whether Pebble refuses its own OPTIONS file, whose
+// contents this program never changes.
+func optionsDamaged(err error) bool {
+	text := err.Error()
+	for _, part := range []string{"name from file", "may contain relevant WAL", "from previous options"} {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
+
 // classifyOpen grades an error of pebble.Open. Pebble marks damage; a format
 // or option it does not know is a newer program's; anything else is the
 // machine's.
@@ -123,7 +135,7 @@ func classifyOpen(dir string, err error) error {
 	case pebble.IsCorruptionError(err), errors.As(err, &p), errors.Is(err, pebble.ErrDBNotPristine),
 		// A directory that exists had a whole database: what it names is gone.
 		errors.Is(err, pebble.ErrDBDoesNotExist), errors.Is(err, os.ErrNotExist),
-		strings.Contains(err.Error(), "object size mismatch"):
+		strings.Contains(err.Error(), "object size mismatch"), optionsDamaged(err):
 		return &CorruptError{Key: dir, What: "the database does not open", Cause: err}
 	case strings.Contains(err.Error(), "unknown format major version"):
 		return fault.New(fault.Invalid, "journal database %s: %w: %v", dir, ErrNewerFormat, err)

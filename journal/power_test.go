@@ -258,11 +258,11 @@ func seededRun(seed uint64, n *tally) error {
 	disk, m := vfs.NewCrashableMem(), &model{}
 	n.runs.Add(1)
 	for life := range 1 + rng.IntN(4) {
-		at, after := 1+rng.IntN(400), (*vfs.MemFS)(nil)
+		at, after := 1+rng.IntN(250), (*vfs.MemFS)(nil)
 		var known *model
 		var stop atomic.Bool
 		var what faultfs.Fault
-		kind := rng.IntN(4)
+		kind := max(rng.IntN(6)-2, 0) // a cut half of the time
 		if kind > 0 {
 			what = faultfs.Fault{Err: []error{syscall.EIO, syscall.ENOSPC}[rng.IntN(2)], After: kind == 2}
 		}

@@ -24,10 +24,16 @@ const repairName = "repair"
 type RepairSource interface {
 	// ID is the journal's identity.
 	ID() ID
-	// Events calls visit for events as they were stored, in order from the
-	// first, until visit fails or nothing follows. What ends the walk early is
-	// returned; nil at the end.
-	Events(visit func(sequence uint64, envelope []byte, hash Hash) error) error
+	// Archived is the record of the events that are in the archive, as it was
+	// stored; nil for none. The walk begins behind them.
+	Archived() []byte
+	// ArchivedContents calls visit for each content that is in the archive, with
+	// what was stored in its place.
+	ArchivedContents(visit func(h Hash, stored []byte) error) error
+	// Events calls visit for events as they were stored, in order from a
+	// sequence on, until visit fails or nothing follows. What ends the walk
+	// early is returned; nil at the end.
+	Events(from uint64, visit func(sequence uint64, envelope []byte, hash Hash) error) error
 	// Stored returns a content as it was stored, unchecked.
 	Stored(h Hash) ([]byte, error)
 	io.Closer
@@ -44,7 +50,10 @@ type Assessment struct {
 	Claimed Head
 	// Resumes is set when an earlier repair was interrupted: that one has to be
 	// finished, with this sequence.
-	Resumes   bool
+	Resumes bool
+	// Archived is the last event in the archive, 0 for none. A repair neither
+	// reads nor cuts there.
+	Archived  uint64
 	incidents []Incident
 }
 
@@ -111,6 +120,8 @@ func Repair(ctx context.Context, o RepairOptions, sequence uint64) (done Repaire
 		return Repaired{}, fault.New(fault.Invalid, "journal %s is whole up to its last event %d; there is nothing to repair", o.Dir, a.Whole.Sequence)
 	case sequence > a.Whole.Sequence:
 		return Repaired{}, fault.New(fault.Invalid, "journal %s: events verify up to %d only, so %d cannot be kept", o.Dir, a.Whole.Sequence, sequence)
+	case sequence < a.Archived:
+		return Repaired{}, fault.New(fault.Invalid, "journal %s: events up to %d are in the archive and stay; name that or a later one", o.Dir, a.Archived)
 	}
 	return r.cut(ctx, a, sequence)
 }
@@ -229,18 +240,19 @@ func (r *repair) build(ctx context.Context, a Assessment, sequence uint64, incid
 	defer func() { err = errors.Join(err, src.Close()) }()
 	o := r.opt.Options
 	o.Dir, o.ReadOnly = r.dir, false
-	b, err := NewRebuild(o, a.ID, func(h Hash) ([]byte, error) {
-		stored, err := src.Stored(h)
-		if err != nil {
-			return nil, err
-		}
-		return DecodeContent(h, stored)
-	})
+	past, err := r.past(src)
+	if err != nil {
+		return Head{}, err
+	}
+	b, err := NewRebuild(o, a.ID, stored(src, past))
 	if err != nil {
 		return Head{}, err
 	}
 	defer func() { err = errors.Join(err, b.Abort()) }()
-	if sequence > 0 {
+	if err := b.begunBy(past, src); err != nil {
+		return Head{}, err
+	}
+	if sequence > a.Archived {
 		if err := r.copyEvents(ctx, src, b, a.ID, sequence); err != nil {
 			return Head{}, err
 		}
@@ -264,6 +276,17 @@ func (r *repair) build(ctx context.Context, a Assessment, sequence uint64, incid
 	return b.Finish()
 }
 
+// begunBy makes the new journal begin behind archived events.
+func (b *Rebuild) begunBy(past *history, src RepairSource) error {
+	record := src.Archived()
+	if record == nil {
+		return nil
+	}
+	b.chain = past.start().chain(b.chain.resolve)
+	err := src.ArchivedContents(func(h Hash, stored []byte) error { return b.set(appendContentKey(nil, h), stored) })
+	return errors.Join(err, b.set(metaArchive, record))
+}
+
 // copyEvents hands the verified events to the new journal, with the contents
 // they name.
 func (r *repair) copyEvents(ctx context.Context, src RepairSource, b *Rebuild, id ID, sequence uint64) error {
@@ -274,9 +297,9 @@ func (r *repair) copyEvents(ctx context.Context, src RepairSource, b *Rebuild, i
 			if !written.add(h) {
 				continue
 			}
-			stored, err := src.Stored(h)
-			if err == nil {
-				err = b.Content(h, stored)
+			value, err := src.Stored(h)
+			if _, elsewhere := ArchivedContent(h, value); err == nil && !elsewhere {
+				err = b.Content(h, value)
 			}
 			if err != nil {
 				return err

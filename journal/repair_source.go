@@ -10,8 +10,9 @@ import (
 
 // databaseSource reads a damaged journal through its own database.
 type databaseSource struct {
-	db *pebble.DB
-	id ID
+	db       *pebble.DB
+	id       ID
+	archived []byte
 }
 
 func openDatabaseSource(o Options, cache *pebble.Cache) (*databaseSource, error) {
@@ -19,14 +20,53 @@ func openDatabaseSource(o Options, cache *pebble.Cache) (*databaseSource, error)
 	if err != nil {
 		return nil, err
 	}
-	return &databaseSource{db, id}, nil
+	archived, err := readKey(db, metaArchive)
+	if err != nil && !errors.Is(err, pebble.ErrNotFound) {
+		return nil, errors.Join(corruptRead(0, err), guarded(db.Close))
+	}
+	return &databaseSource{db, id, archived}, nil
 }
 
 func (s *databaseSource) ID() ID { return s.id }
 
+func (s *databaseSource) Archived() []byte { return s.archived }
+
+func (s *databaseSource) ArchivedContents(visit func(Hash, []byte) error) error {
+	if s.archived == nil {
+		return nil
+	}
+	err := guarded(func() (err error) {
+		it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixContent}, UpperBound: []byte{prefixContent + 1}})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, it.Close()) }()
+		for it.First(); it.Valid(); it.Next() {
+			if len(it.Key()) != contentKeyLen {
+				continue
+			}
+			value, err := it.ValueAndErr()
+			if err != nil {
+				return err
+			}
+			h := Hash(it.Key()[1:])
+			if _, ok := ArchivedContent(h, value); !ok {
+				continue
+			}
+			if err := visit(h, value); err != nil {
+				return err
+			}
+		}
+		return it.Error()
+	})
+	if err != nil && fault.Of(err) != fault.Corrupt {
+		err = corruptRead(0, err)
+	}
+	return err
+}
+
 // Events visits what is stored. A damaged block ends the walk.
-func (s *databaseSource) Events(visit func(uint64, []byte, Hash) error) error {
-	next := uint64(1)
+func (s *databaseSource) Events(next uint64, visit func(uint64, []byte, Hash) error) error {
 	err := guarded(func() (err error) {
 		it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixEvent}, UpperBound: []byte{prefixEvent + 1}})
 		if err != nil {

@@ -275,3 +275,35 @@ func resume(t *testing.T, fs vfs.FS, id ID, whole uint64) {
 	}
 	checkRepaired(t, fs, id, whole)
 }
+
+// TestRepairBehindAnArchive cuts a journal whose oldest events left the
+// database: they stay where they are, and are read as before.
+func TestRepairBehindAnArchive(t *testing.T) {
+	fs := vfs.NewMem()
+	id, _ := makeJournal(t, fs, 5, 40)
+	j := mustOpen(t, memOptions(fs))
+	if _, err := j.Archive(t.Context(), 15, ArchiveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, fs, deleteEvents(30, 31))
+	o := repairOptions(fs)
+	a, err := Assess(t.Context(), o)
+	if err != nil || a.Archived != 14 || a.Whole.Sequence != 29 || a.Claimed.Sequence != 40 {
+		t.Fatalf("%+v %v", a, err)
+	}
+	if _, err := Repair(t.Context(), o, 13); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "in the archive") {
+		t.Fatal(err)
+	}
+	if _, err := Repair(t.Context(), o, 29); err != nil {
+		t.Fatal(err)
+	}
+	checkRepaired(t, fs, id, 29)
+	j = mustOpen(t, memOptions(fs))
+	defer j.Close()
+	if e, _, err := j.Event(3); err != nil || e.Sequence != 3 {
+		t.Fatal(e, err)
+	}
+}
