@@ -61,6 +61,7 @@ type rig struct {
 	failed   int  // turns
 	refusing bool // the signer refuses
 	backup   *actors.Machine
+	ahead    int64 // of the clock that a restore is dated by, milliseconds
 	// refuseThrough is what the signer is told at the start of a run, as a node does.
 	refuseThrough uint64
 	each          func() // called after every turn
@@ -342,7 +343,7 @@ func (r *rig) restore(kind string, change func(*message.NodeConfigured)) {
 	lost := r.machine.Sequence()
 	r.machine = r.backup
 	r.start(change, &message.JournalIncident{
-		Number: 1, Kind: kind, After: r.machine.Sequence(), HeadBefore: lost, At: r.wall, Text: "by a test",
+		Number: 1, Kind: kind, After: r.machine.Sequence(), HeadBefore: lost, At: r.wall + r.ahead, Text: "by a test",
 	})
 }
 

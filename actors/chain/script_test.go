@@ -32,7 +32,7 @@ import (
 //	hold EDGE | free EDGE | layer [judges=N] | signer [refuses]
 //	legacy-head NAME final=NAME
 //	restart [authority=] | state
-//	backup | restore KIND [authority=]   the state of now is kept | put back, with an incident
+//	backup | restore KIND [authority=] [ahead=MS]   the state of now is kept | put back, with an incident
 //	allow REASON                         an operator ends a hold
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
@@ -135,6 +135,7 @@ var commands = map[string]func(*rig, *datadriven.TestData){
 	},
 	"backup": func(r *rig, _ *datadriven.TestData) { r.backup = r.restored() },
 	"restore": func(r *rig, d *datadriven.TestData) {
+		r.ahead = int64(number(d, "ahead", 0))
 		r.restore(d.CmdArgs[0].Key, func(m *message.NodeConfigured) { m.Authority = uint32(number(d, "authority", uint64(m.Authority))) })
 	},
 	"allow": func(r *rig, d *datadriven.TestData) {

@@ -22,6 +22,9 @@ func (x *turn) journalIncident(m *message.JournalIncident) {
 		Incident: m.Number, Kind: m.Kind, After: m.After, Sequence: x.Sequence,
 		Time: max(x.Time, m.At), Changed: m.At, Text: m.Text,
 	}
+	if m.At <= 0 || m.At > x.Time {
+		hold.Changed = x.Time // unknown, or by a clock that was ahead
+	}
 	if b := x.Building; b != nil {
 		x.Building = nil
 		x.skip(b.Slot, "signing is held: "+m.Kind+" of the journal")

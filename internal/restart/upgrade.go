@@ -26,6 +26,10 @@ func (p Program) Upgrade(s Store, cause error, dataDir string, now int64) (Recov
 	if foreign.Journal > p.Behaviour {
 		return Recovered{}, errors.Join(cause, ErrRefused)
 	}
+	if i, pending := s.Journal.PendingIncident(); pending {
+		return Recovered{}, errors.Join(fault.New(fault.Invalid, "the journal of %s was written by behaviour %d and has a %s after event %d that no turn tells of yet: "+
+			"start the program of that behaviour once and stop it cleanly, then start this one again", dataDir, foreign.Journal, i.Kind, i.After), ErrRefused)
+	}
 	old, err := s.covering(foreign.Journal)
 	if err != nil {
 		return Recovered{}, err

@@ -301,3 +301,26 @@ func TestNoMigration(t *testing.T) {
 		t.Error("the journal changed")
 	}
 }
+
+// A journal with an incident is not upgraded before the program of its behaviour
+// has told of it: that turn is what puts signing off.
+func TestIncidentIsToldBeforeUpgrade(t *testing.T) {
+	fs := vfs.NewMem()
+	l, err := start(t, fs, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.run(nil, put{})
+	i, err := journal.AddIncident(journal.Options{FS: fs, Dir: "d/journal", Logger: silent}, journal.Incident{Kind: journal.IncidentRestore, Text: "of a test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = start(t, fs, 2)
+	if !errors.Is(err, restart.ErrRefused) || !strings.Contains(err.Error(), "has a restore after event") {
+		t.Errorf("upgrade: %v", err)
+	}
+	s := open(t, fs)
+	if head := s.Journal.Head(); head.Sequence != i.After {
+		t.Errorf("the refused upgrade wrote up to %s", head)
+	}
+}

@@ -1,6 +1,7 @@
 package message_test
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"go/ast"
@@ -17,6 +18,7 @@ import (
 	"unicode"
 
 	"github.com/AnduroProject/alys-go/actors/core"
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/internal/protocol/schema"
@@ -311,4 +313,28 @@ func TestBreakingFires(t *testing.T) {
 			t.Errorf("%s: %q", name, found)
 		}
 	}
+}
+
+// Payloads from damaged or foreign journals never panic; what decodes is the
+// canonical form of something.
+func FuzzPayloads(f *testing.F) {
+	types := every()
+	for i, m := range types {
+		for _, d := range []uint32{1, 2} {
+			data, _ := record.Encode(m)
+			f.Add(uint8(i), d, data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, which uint8, written uint32, data []byte) {
+		m := reflect.New(reflect.TypeOf(types[int(which)%len(types)]).Elem()).Interface().(schema.Typed)
+		err := message.Decode(m, written, data, nil)
+		switch again, _ := record.Encode(m); {
+		case err != nil && !fault.Is(err, fault.Invalid):
+			t.Errorf("%s: grade of %v", m.Type(), err)
+		case err == nil && written > m.Schema():
+			t.Errorf("%s: schema %d is taken, this program has %d", m.Type(), written, m.Schema())
+		case err == nil && written == m.Schema() && !bytes.Equal(again, data):
+			t.Errorf("%s: %x decodes and encodes to %x", m.Type(), data, again)
+		}
+	})
 }

@@ -83,7 +83,7 @@ type SigningHold struct {
 	After    uint64 // last sequence kept
 	Sequence uint64 // of the turn that holds
 	Time     int64  // nothing signed before is known, Unix milliseconds
-	Changed  int64  // when the journal was changed, Unix milliseconds; 0 when not known
+	Changed  int64  // when the journal was changed, at the latest the time of the turn, Unix milliseconds
 	Text     string
 	Slot     uint64 // a carrier of a later slot, finalised without us, releases; 0 before slots have a length
 }
