@@ -12,6 +12,11 @@ func (f *Fields) Uint64(number int, v *uint64) {
 		f.describe(Described{Number: number, Kind: KindUint64, Value: v})
 		return
 	}
+	f.varintField(number, v)
+}
+
+// varintField is Uint64 without the description, so that a value on the stack stays there.
+func (f *Fields) varintField(number int, v *uint64) {
 	n := protowire.Number(number)
 	if f.decoding {
 		*v = 0
@@ -33,7 +38,7 @@ func (f *Fields) Uint32(number int, v *uint32) {
 		return
 	}
 	wide := uint64(*v)
-	f.Uint64(number, &wide)
+	f.varintField(number, &wide)
 	if f.decoding {
 		if wide > math.MaxUint32 {
 			f.fail("field %d: %d does not fit 32 bits", number, wide)
@@ -50,7 +55,7 @@ func (f *Fields) Uint8(number int, v *uint8) {
 		return
 	}
 	wide := uint64(*v)
-	f.Uint64(number, &wide)
+	f.varintField(number, &wide)
 	if f.decoding {
 		if wide > math.MaxUint8 {
 			f.fail("field %d: %d does not fit 8 bits", number, wide)
@@ -67,7 +72,7 @@ func (f *Fields) Int64(number int, v *int64) {
 		return
 	}
 	zigzag := protowire.EncodeZigZag(*v)
-	f.Uint64(number, &zigzag)
+	f.varintField(number, &zigzag)
 	if f.decoding {
 		*v = protowire.DecodeZigZag(zigzag)
 	}
@@ -83,7 +88,7 @@ func (f *Fields) Bool(number int, v *bool) {
 	if *v {
 		wide = 1
 	}
-	f.Uint64(number, &wide)
+	f.varintField(number, &wide)
 	if f.decoding {
 		if wide > 1 {
 			f.fail("field %d: %d is not a truth value", number, wide)
@@ -98,6 +103,11 @@ func (f *Fields) Bytes(number int, v *[]byte) {
 		f.describe(Described{Number: number, Kind: KindBytes, Value: v})
 		return
 	}
+	f.bytesField(number, v)
+}
+
+// bytesField is Bytes without the description.
+func (f *Fields) bytesField(number int, v *[]byte) {
 	n := protowire.Number(number)
 	if f.decoding {
 		*v = nil
@@ -126,7 +136,7 @@ func (f *Fields) String(number int, v *string) {
 	if !f.decoding {
 		raw = []byte(*v)
 	}
-	f.Bytes(number, &raw)
+	f.bytesField(number, &raw)
 	if f.decoding {
 		*v = string(raw)
 	}
@@ -139,6 +149,11 @@ func (f *Fields) Fixed(number int, v []byte) {
 		f.describe(Described{Number: number, Kind: KindFixed, Length: len(v), Value: &v[0]})
 		return
 	}
+	f.fixedField(number, v)
+}
+
+// fixedField is Fixed without the description.
+func (f *Fields) fixedField(number int, v []byte) {
 	n := protowire.Number(number)
 	if f.decoding {
 		clear(v)
@@ -174,7 +189,7 @@ func (f *Fields) Content(number int, v *Content) {
 		f.describe(Described{Number: number, Kind: KindContent, Value: v})
 		return
 	}
-	f.Fixed(number, v.Hash[:])
+	f.fixedField(number, v.Hash[:])
 	if !f.decoding {
 		if !v.None() {
 			f.contents = append(f.contents, *v)
@@ -254,7 +269,7 @@ func (f *Fields) Uint64s(number int, v *[]uint64) {
 			raw = protowire.AppendVarint(raw, x)
 		}
 	}
-	f.Bytes(number, &raw)
+	f.bytesField(number, &raw)
 	if !f.decoding {
 		return
 	}

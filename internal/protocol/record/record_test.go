@@ -131,6 +131,16 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+// A value that the caller keeps is encoded into a buffer that is large enough
+// without allocating, whatever kinds of fields it has.
+func TestEncodingDoesNotAllocate(t *testing.T) {
+	s := sample{A: 7, D: make([]byte, 256), E: [32]byte{1}}
+	buf := make([]byte, 0, 512)
+	if n := testing.AllocsPerRun(100, func() { buf, _ = record.Append(buf[:0], &s) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func BenchmarkEncode(b *testing.B) {
 	s := sample{A: 7, D: make([]byte, 256), E: [32]byte{1}}
 	buf := make([]byte, 0, 512)
