@@ -2,7 +2,9 @@
 // latency, replay, block import, memory, each beside its reference (raw Pebble,
 // the execution layer alone) measured in the same run.
 //
-//	go run ./internal/bench [-seconds 5] [-skip-node] [-alys bin/alys]
+//	go run ./internal/bench [-seconds 5] [-alys bin/alys]
+//	go run ./internal/bench -journal   # reading, size and opening of the journal
+//	go run ./internal/bench -sizing    # what a federation takes on disk, by measured records
 //
 // It writes to a temporary directory on the file system of -dir and uses
 // loopback only. Nothing passes or fails here: the figures are for reading.
@@ -33,15 +35,35 @@ func main() {
 	flag.IntVar(&b.seconds, "seconds", 5, "how long each measurement of turns runs")
 	flag.StringVar(&b.alys, "alys", "bin/alys", "program whose development node's memory is measured; empty to leave it out")
 	flag.StringVar(&b.data, "testdata", "testdata/legacy/chains", "legacy chains to import")
+	journalOnly := flag.Bool("journal", false, "measure the journal only: verified reading, size, opening after a kill")
+	sizingOnly := flag.Bool("sizing", false, "measure the records of a development node and an import, and compute what a federation takes")
+	child := flag.String("child", "", "write turns to a journal in this directory until killed; used by -journal")
+	turns := flag.Int("turns", 0, "how many turns -child writes")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if *child != "" {
+		if err := b.runChild(ctx, *child, *turns); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	parts := []func(context.Context) error{
+		b.fsync, b.latency, b.rawPebble, b.saturated, b.replay, b.signatures, b.imports, b.nodeMemory,
+	}
+	switch {
+	case *journalOnly:
+		parts = []func(context.Context) error{b.journalFigures}
+	case *sizingOnly:
+		parts = []func(context.Context) error{b.sizing}
+	}
 	dir, err := os.MkdirTemp(*parent, "alys-bench-")
 	if err == nil {
 		b.dir = dir
 		defer os.RemoveAll(dir)
 		fmt.Printf("%s, %d processors, %s\n", runtime.Version(), runtime.NumCPU(), time.Now().UTC().Format(time.DateOnly))
-		err = b.run(ctx)
+		err = run(ctx, parts)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -50,10 +72,8 @@ func main() {
 	}
 }
 
-func (b *bench) run(ctx context.Context) error {
-	for _, part := range []func(context.Context) error{
-		b.fsync, b.latency, b.rawPebble, b.saturated, b.replay, b.signatures, b.imports, b.nodeMemory,
-	} {
+func run(ctx context.Context, parts []func(context.Context) error) error {
+	for _, part := range parts {
 		if err := part(ctx); err != nil {
 			return err
 		}

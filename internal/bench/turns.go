@@ -94,29 +94,36 @@ func (b *bench) machine(id journal.ID) (*actors.Machine, error) {
 
 func (b *bench) open(ctx context.Context, name string, sink func(*counted)) (*rig, error) {
 	r := &rig{done: make(chan error, 1), sink: sink}
-	var err error
-	r.journal, err = journal.Open(journal.Options{Dir: filepath.Join(b.dir, name), Logger: b.log, OnDurable: func(h journal.Head) {
-		if r.runtime != nil {
-			r.runtime.Durable(h)
-		}
-	}})
-	if err != nil {
+	if err := b.openJournal(r, name); err != nil {
 		return nil, err
 	}
 	m, err := b.machine(r.journal.ID())
 	if err != nil {
 		return nil, err
 	}
-	r.runtime = actors.NewRuntime(actors.Options{
-		Journal: r.journal, Machine: m, Logger: b.log,
-		Clock: func() int64 { return time.Now().UnixMilli() },
-		Edges: map[core.Edge]actors.Executor{"sink": actors.ExecutorFunc(func(_ context.Context, q actors.Request) { r.sink(q.Message.(*counted)) })},
-	})
+	b.newRuntime(r, m)
 	first := actors.Input{Actor: core.Supervisor, Message: &message.NodeConfigured{Software: "bench"}}
 	if err := r.runtime.Start(ctx, first, nil); err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+func (b *bench) openJournal(r *rig, name string) (err error) {
+	r.journal, err = journal.Open(journal.Options{Dir: filepath.Join(b.dir, name), Logger: b.log, OnDurable: func(h journal.Head) {
+		if r.runtime != nil {
+			r.runtime.Durable(h)
+		}
+	}})
+	return err
+}
+
+func (b *bench) newRuntime(r *rig, m *actors.Machine) {
+	r.runtime = actors.NewRuntime(actors.Options{
+		Journal: r.journal, Machine: m, Logger: b.log,
+		Clock: func() int64 { return time.Now().UnixMilli() },
+		Edges: map[core.Edge]actors.Executor{"sink": actors.ExecutorFunc(func(_ context.Context, q actors.Request) { r.sink(q.Message.(*counted)) })},
+	})
 }
 
 // latency measures the way from Submit to a released effect. It comes before the
