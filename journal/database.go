@@ -24,6 +24,15 @@ const (
 	tableSize    = 64 << 20
 )
 
+// tableCompression is Snappy for blocks that it makes smaller at all. Much of an
+// event is hashes and payload, which do not shrink; the names in its envelope
+// do, and are less than the eighth of a block that Pebble asks for.
+var tableCompression = func() sstable.CompressionProfile {
+	p := *sstable.SnappyCompression
+	p.MinReductionPercent = 3
+	return p
+}()
+
 // databaseOptions are Pebble's options for an append-only log: large tables
 // that are written once, few levels of work, everything checksummed.
 func databaseOptions(fs vfs.FS, cache *pebble.Cache, log *databaseLog) *pebble.Options {
@@ -53,7 +62,7 @@ func databaseOptions(fs vfs.FS, cache *pebble.Cache, log *databaseLog) *pebble.O
 		l.BlockSize = 32 << 10
 		l.IndexBlockSize = 256 << 10
 		l.FilterPolicy = bloom.FilterPolicy(10)
-		l.Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
+		l.Compression = func() *sstable.CompressionProfile { return &tableCompression }
 	}
 	o.Experimental.SpanPolicyFunc = splitAtPrefix
 	listener := pebble.EventListener{
