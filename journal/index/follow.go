@@ -74,8 +74,8 @@ func (x *Index) rebuild() error {
 type follower struct {
 	x        *Index
 	tree     *tree.Builder
-	terms    map[string][]byte // of the batch: key of a posting -> offsets
-	keys     [][]byte          // nodes of the batch: key, hash
+	terms    map[string]*[]byte // of the batch: key of a posting -> offsets
+	keys     [][]byte           // nodes of the batch: key, hash
 	postings int
 	key      []byte
 	last     journal.Head
@@ -89,7 +89,7 @@ func (x *Index) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f := &follower{x: x, tree: builder, terms: make(map[string][]byte), last: position, flushed: time.Now()}
+	f := &follower{x: x, tree: builder, terms: make(map[string]*[]byte), last: position, flushed: time.Now()}
 	for {
 		if err := x.wait(ctx, f); err != nil {
 			return err
@@ -199,11 +199,15 @@ func (f *follower) add(e *journal.Event, envelope []byte) error {
 	block := e.Sequence / blockEvents
 	return f.x.opt.Extract.each(e, f.x.journal.Content, true, func(k Kind, value []byte) {
 		f.key = appendBlock(appendTerm(f.key[:0], k, value), block)
-		list := f.terms[string(f.key)]
-		if n := len(list); n >= 2 && list[n-2] == offset[0] && list[n-1] == offset[1] {
+		list := f.terms[string(f.key)] // by pointer: storing would copy the key each time
+		if list == nil {
+			list = new([]byte)
+			f.terms[string(f.key)] = list
+		}
+		if n := len(*list); n >= 2 && (*list)[n-2] == offset[0] && (*list)[n-1] == offset[1] {
 			return // the event has this term twice
 		}
-		f.terms[string(f.key)] = append(list, offset[:]...)
+		*list = append(*list, offset[:]...)
 		f.postings++
 	})
 }
@@ -218,7 +222,7 @@ func (f *follower) commit() error {
 	err := x.db.do(func() error {
 		b := x.db.db.NewBatch()
 		for key, offsets := range f.terms {
-			if err := b.Merge([]byte(key), offsets, nil); err != nil {
+			if err := b.Merge([]byte(key), *offsets, nil); err != nil {
 				return err
 			}
 		}

@@ -109,7 +109,7 @@ func step(x *Index, to uint64) error {
 	if err != nil {
 		return err
 	}
-	f := &follower{x: x, tree: b, terms: make(map[string][]byte), last: x.Position(), flushed: time.Now()}
+	f := &follower{x: x, tree: b, terms: make(map[string]*[]byte), last: x.Position(), flushed: time.Now()}
 	for f.last.Sequence < to {
 		if err := errors.Join(f.take(), f.commit()); err != nil {
 			return err

@@ -63,8 +63,11 @@ type Extract struct {
 
 // each calls yield with all terms of an event. A term may come twice.
 func (x Extract) each(e *journal.Event, content func(journal.Hash) ([]byte, error), own bool, yield func(Kind, []byte)) error {
-	var scratch [64]byte
-	text := func(k Kind, s string) { yield(k, append(scratch[:0], s...)) }
+	scratch := make([]byte, 0, 64)
+	text := func(k Kind, s string) {
+		scratch = append(scratch[:0], s...)
+		yield(k, scratch)
+	}
 	text(KindActor, e.Actor)
 	text(KindMessage, e.Type)
 	for i := range e.Outputs {
