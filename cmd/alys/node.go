@@ -78,7 +78,7 @@ func resourceOptions(s *settings) node.Options {
 		DataDir: s.dataDir, Version: version, Logger: s.log,
 		EngineCacheMB: s.Engine.Cache.MiB(), JournalCacheMB: s.Journal.Cache.MiB(), MaxPendingBytes: int(s.Journal.MaxPending), CommitDelay: s.Journal.CommitDelay,
 		SnapshotTurns: s.Snapshot.EveryTurns, SnapshotBytes: uint64(s.Snapshot.EveryBytes),
-		SnapshotEvery: s.Snapshot.Every, SnapshotKeep: s.Snapshot.Keep,
+		SnapshotEvery: s.Snapshot.Every, SnapshotKeep: s.Snapshot.Keep, ScrubRate: int64(s.Journal.ScrubRate),
 	}
 }
 

@@ -137,6 +137,9 @@ func printRunning(w io.Writer, s node.Status) {
 	printf(w, "producing  %s, blocks %d, slots skipped %d\n", producing, s.Chain.Produced, s.Chain.SlotsSkipped)
 	printf(w, "inbox      %d waiting, %d dropped, %d turns failed\n", s.Inbox, s.Dropped, s.FailedTurns)
 	printf(w, "clock      %s\nmemory     %d MiB\n", clock, s.MemoryMB)
+	if x := s.Scrub; x != nil {
+		printf(w, "scrub      %d of %d read, %d whole passes, %d findings\n", x.Covered, x.Total, x.Passes, x.Findings)
+	}
 	if s.HTTP != "" {
 		printf(w, "RPC        %s\n", s.HTTP)
 	}

@@ -31,6 +31,7 @@ type Config struct {
 	Journal struct {
 		Cache       Size
 		MaxPending  Size
+		ScrubRate   Size
 		CommitDelay time.Duration
 	}
 	// Snapshot says when snapshots are taken and how many stay.

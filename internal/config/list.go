@@ -142,6 +142,13 @@ var settings = []Setting{
 		check:   func(c *Config) bool { return c.Journal.CommitDelay >= 0 && c.Journal.CommitDelay <= time.Second },
 	},
 	{
+		Key: "journal.scrub-rate", Group: Journal, Kind: kindSize, Default: "1MiB",
+		Help:    "bytes a second that the scrubber reads back from journal, archive and snapshots; 0 switches it off",
+		Allowed: "0 to 64GiB",
+		field:   func(c *Config) any { return &c.Journal.ScrubRate },
+		check:   func(c *Config) bool { return c.Journal.ScrubRate <= 64*GiB },
+	},
+	{
 		Key: "snapshot.every-turns", Group: Snapshot, Kind: kindInteger, Default: "2000",
 		Help: "turns between snapshots", Allowed: "1 or more",
 		field: func(c *Config) any { return &c.Snapshot.EveryTurns },

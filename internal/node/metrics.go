@@ -3,6 +3,7 @@ package node
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/AnduroProject/alys-go/internal/scrub"
 	"github.com/AnduroProject/alys-go/journal"
 )
 
@@ -43,6 +44,20 @@ func (n *Node) Register(registry *prometheus.Registry) {
 	journalCounter("alys_journal_head_file_seconds_total", "Of that, time for the head file.", func(s *journal.Stats) float64 { return s.HeadTime.Seconds() })
 	journalCounter("alys_journal_append_waits_total", "Times a turn waited for the disk.", func(s *journal.Stats) float64 { return float64(s.Waits) })
 	gauge("alys_journal_pending_bytes", "Events and contents that are not on disk yet.", func() float64 { return float64(n.journal.Stats().PendingBytes) })
+	scrubbed := func(name, help string, value func(scrub.Status) float64) {
+		gauge(name, help, func() float64 {
+			if n.scrubber == nil {
+				return 0
+			}
+			return value(n.scrubber.Status())
+		})
+	}
+	scrubbed("alys_scrub_covered_ratio", "Part of journal and snapshots read in the pass under way, or the last one.", func(s scrub.Status) float64 {
+		return float64(s.Covered) / float64(max(s.Total, 1))
+	})
+	scrubbed("alys_scrub_read_bytes", "Bytes the scrubber read in this run.", func(s scrub.Status) float64 { return float64(s.Bytes) })
+	scrubbed("alys_scrub_last_pass_timestamp_seconds", "End of the last whole pass; 0 for none in this run.", func(s scrub.Status) float64 { return float64(s.LastPassMs) / 1000 })
+	scrubbed("alys_scrub_findings", "Damaged places met in this run; above 0, see the log.", func(s scrub.Status) float64 { return float64(s.Findings) })
 	gauge("alys_runtime_inbox_messages", "Messages that wait to be handled.", func() float64 { return float64(n.runtime.Counts().Waiting) })
 	counter("alys_runtime_messages_dropped_total", "Messages dropped because the inbox was full.", func() float64 { return float64(n.runtime.Counts().Dropped) })
 	counter("alys_runtime_messages_unfit_total", "Messages refused because they were empty or too large.", func() float64 { return float64(n.runtime.Counts().Unfit) })

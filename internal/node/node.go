@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/AnduroProject/alys-go/actors"
@@ -20,6 +21,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/internal/restart"
+	"github.com/AnduroProject/alys-go/internal/scrub"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/journal/index"
 	"github.com/AnduroProject/alys-go/snapshot"
@@ -35,8 +37,9 @@ type Node struct {
 	started   time.Time
 	journal   *journal.Journal
 	snapshots *snapshot.Store
-	index     *index.Index // nil when it cannot be used
-	notary    *Notary      // nil without index; of one goroutine at a time
+	scrubber  *scrub.Scrubber // nil when it is switched off
+	index     *index.Index    // nil when it cannot be used
+	notary    *Notary         // nil without index; of one goroutine at a time
 	memo      *memo.Memo
 	embedded  *engine.Embedded
 	executor  *engine.Executor
@@ -120,6 +123,12 @@ func (n *Node) openJournal(ctx context.Context) error {
 	}
 	if n.snapshots, err = openSnapshots(n.opt.DataDir, n.opt.SnapshotKeep, false, nil, n.log); err != nil {
 		return err
+	}
+	if n.opt.ScrubRate > 0 {
+		n.scrubber = scrub.New(scrub.Options{
+			Journal: n.journal.Checkpoint, Scratch: filepath.Join(n.opt.DataDir, "scrub"), Snapshots: SnapshotDir(n.opt.DataDir),
+			BytesPerSecond: n.opt.ScrubRate, Logger: n.log,
+		})
 	}
 	if err := n.journalPresent(); err != nil {
 		return err

@@ -39,6 +39,9 @@ type Options struct {
 	SnapshotEvery   time.Duration // or this much time; 0 means five minutes
 	SnapshotKeep    int
 
+	// ScrubRate is how many bytes a second the scrubber reads; 0 switches it off.
+	ScrubRate int64
+
 	// DevMiner runs a merge-miner in this process every DevMinerInterval.
 	DevMiner         bool
 	DevMinerInterval time.Duration

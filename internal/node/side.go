@@ -15,6 +15,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/edge/admin"
 	"github.com/AnduroProject/alys-go/internal/edge/mergeminer"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+	"github.com/AnduroProject/alys-go/internal/scrub"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/projections/heads"
 )
@@ -29,6 +30,9 @@ func (n *Node) sideTasks(ctx context.Context) *sync.WaitGroup {
 				n.log.Warn(what+" ended", "error", err)
 			}
 		})
+	}
+	if n.scrubber != nil {
+		start("scrubber", n.scrubber.Run)
 	}
 	start("control socket", func(ctx context.Context) error {
 		return admin.Serve(ctx, n.opt.DataDir, n.adminHandlers())
@@ -66,6 +70,7 @@ type Status struct {
 	FailedTurns uint64        `json:"turns_failed"`
 	MemoryMB    uint64        `json:"memory_mb"`
 	HTTP        string        `json:"execution_rpc,omitempty"`
+	Scrub       *scrub.Status `json:"scrub,omitempty"` // nil when it is switched off
 	Warnings    []string      `json:"warnings"`
 }
 
@@ -105,11 +110,20 @@ func (n *Node) Status() Status {
 	if all, err := n.snapshots.List(); err == nil && len(all) > 0 {
 		s.Snapshot = all[0].Sequence
 	}
+	if n.scrubber != nil {
+		now := n.scrubber.Status()
+		s.Scrub = &now
+	}
 	s.Warnings = append(s.Warnings, n.warnings(c, counts.Failed)...)
 	return s
 }
 
 func (n *Node) warnings(c heads.View, failed uint64) (w []string) {
+	if n.scrubber != nil {
+		if s := n.scrubber.Status(); s.Findings > 0 {
+			w = append(w, "stored bytes are damaged, make a backup now and verify it: "+s.LastFinding)
+		}
+	}
 	if c.Signing.Held {
 		w = append(w, signingWarning(c.Signing))
 	}
