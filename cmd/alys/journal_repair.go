@@ -64,6 +64,7 @@ func journalRepair(cc *cli.Context) error {
 	o := journal.RepairOptions{
 		Options: journal.Options{Dir: dir, CacheBytes: 32 << 20, Logger: s.log},
 		Time:    time.Now(),
+		Source:  salvaged(cc.Context, dir),
 		Progress: func(events uint64, bytes int64) {
 			bar.set(progress.Update{Done: events, Bytes: bytes})
 		},
