@@ -253,7 +253,7 @@ func TestSourceHygieneFires(t *testing.T) {
 	expectRules(t, checkUnfinished(sample(t, "p/p.go", "package p\n\nvar a int // a mastodon\n")))
 
 	expectRules(t, checkRecover(sample(t, "p/p.go", "package p\n\nfunc f() { defer func() { _ = recover() }() }\n")), "recover")
-	expectRules(t, checkRecover(sample(t, "journal/database.go", "package p\n\nfunc f() { defer func() { _ = recover() }() }\n")))
+	expectRules(t, checkRecover(sample(t, "journal/fatal.go", "package p\n\nfunc f() { defer func() { _ = recover() }() }\n")))
 
 	expectRules(t, checkTop("pkg", "/bin/\n"), "layout")
 	expectRules(t, checkTop("bin", "/bin/\n"))
