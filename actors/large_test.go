@@ -285,3 +285,26 @@ func newFiles(t *testing.T, dir string, before map[string]int64) (count int, byt
 	}
 	return count, bytes
 }
+
+// What a snapshot does on the sequencer: freezing, and the first write to what
+// is frozen. The rest is another goroutine's.
+func BenchmarkFreezeLarge(b *testing.B) {
+	waits := []time.Duration{}
+	actor := &large{entries: 1_000_000, waits: &waits, begun: time.Now()}
+	m, err := actors.NewMachine(journal.ID{1}, []core.Core{supervisor.New(), actor}, []core.Message{&message.StopProcess{}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	random := newRand(1)
+	var frozen []snapshot.Section
+	b.ReportAllocs()
+	for b.Loop() {
+		frozen = m.Freeze()
+		if _, err := m.Step(actors.Input{Actor: largeID, Message: &set{Keys: []uint64{random.Uint64N(actor.entries)}}}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if len(frozen) != 3 {
+		b.Fatal(frozen)
+	}
+}

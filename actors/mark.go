@@ -32,7 +32,7 @@ func MarkOf(m record.Record) (mark Mark, ok bool) {
 	case *message.BehaviourUpgraded:
 		return Mark{Behaviour: m.To, Before: m.From, Previous: m.Previous, Root: m.Root, States: m.States}, true
 	case *message.CheckpointStarted:
-		return Mark{Behaviour: m.Behaviour, Root: m.Root, States: m.States}, true
+		return Mark{Behaviour: m.Behaviour, Before: m.Behaviour, Root: m.Root, States: m.States}, true
 	}
 	return Mark{}, false
 }

@@ -11,6 +11,7 @@
 //	snapshot_taken   remembers position and digest of the newest snapshot
 //	node_stopped     marks the run as ended cleanly
 //	behaviour_upgraded  notes the behaviour and the snapshot it was made of
+//	checkpoint_blocks   publishes the blocks it carries
 //	checkpoint_started  notes the behaviour
 package supervisor
 
@@ -51,7 +52,7 @@ func (*Supervisor) Messages() []core.Message {
 	return []core.Message{
 		&message.NodeConfigured{}, &message.NodeStopped{}, &message.SnapshotBegun{},
 		&message.SnapshotTaken{}, &core.ActorFailed{},
-		&message.BehaviourUpgraded{}, &message.CheckpointStarted{},
+		&message.BehaviourUpgraded{}, &message.CheckpointStarted{}, &message.CheckpointBlocks{},
 	}
 }
 
@@ -75,6 +76,10 @@ func (s *Supervisor) Handle(state core.State, m core.Message, t core.Turn, out *
 		st.Running = false
 	case *message.BehaviourUpgraded:
 		st.Behaviour, st.SnapshotAt, st.SnapshotRoot = m.To, m.SnapshotAt, m.SnapshotRoot
+	case *message.CheckpointBlocks:
+		for i := range m.Blocks {
+			out.Fact(&m.Blocks[i])
+		}
 	case *message.CheckpointStarted:
 		st.Behaviour = m.Behaviour
 	case *message.SnapshotBegun:

@@ -52,3 +52,17 @@ func sizeOf(ts *testscript.TestScript, path string) int64 {
 	ts.Check(err)
 	return info.Size()
 }
+
+// damageFileCommand changes one bit in the middle of a file:
+//
+//	damagefile FILE
+func damageFileCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: damagefile FILE")
+	}
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	data[len(data)/2] ^= 4
+	ts.Check(os.WriteFile(path, data, 0o644))
+}

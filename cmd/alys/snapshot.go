@@ -7,6 +7,6 @@ import (
 func snapshotCommand() *cli.Command {
 	return &cli.Command{
 		Name: "snapshot", Usage: "take, check and move snapshots of the actors' states",
-		Subcommands: []*cli.Command{snapshotCreateCommand(), snapshotListCommand(), snapshotVerifyCommand()},
+		Subcommands: []*cli.Command{snapshotCreateCommand(), snapshotListCommand(), snapshotVerifyCommand(), snapshotExportCommand(), snapshotRestoreCommand()},
 	}
 }

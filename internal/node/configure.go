@@ -129,13 +129,17 @@ func writeSynced(path string, data []byte) error {
 		if err := os.Rename(path+".tmp", path); err != nil {
 			return err
 		}
-		dir, err := vfs.Default.OpenDir(filepath.Dir(path))
-		if err != nil {
-			return err
-		}
-		return errors.Join(dir.Sync(), dir.Close())
+		return syncDirectory(filepath.Dir(path))
 	}()
 	return fault.Wrap(fault.Fatal, err, "writing the genesis")
+}
+
+func syncDirectory(path string) error {
+	dir, err := vfs.Default.OpenDir(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // configuration is the message that this run begins with. Rules of a journal

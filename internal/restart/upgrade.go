@@ -51,7 +51,7 @@ func (p Program) Upgrade(s Store, cause error, dataDir string, now int64) (Recov
 	if mark.States, mark.Root, err = m.PackStates(); err != nil {
 		return Recovered{}, err
 	}
-	head, err := s.append(m, actors.Input{Actor: core.Supervisor, Message: mark, Time: now})
+	head, err := s.Turn(m, actors.Input{Actor: core.Supervisor, Message: mark, Time: now})
 	if err != nil {
 		return Recovered{}, err
 	}
@@ -61,8 +61,8 @@ func (p Program) Upgrade(s Store, cause error, dataDir string, now int64) (Recov
 	}, nil
 }
 
-// append makes one turn and waits until it is on disk.
-func (s Store) append(m *actors.Machine, in actors.Input) (journal.Head, error) {
+// Turn makes one turn and waits until it is on disk.
+func (s Store) Turn(m *actors.Machine, in actors.Input) (journal.Head, error) {
 	turn, err := m.Step(in)
 	if err == nil && turn.Event.Outcome == journal.OutcomeFailed {
 		err = errors.New(turn.Event.Note)

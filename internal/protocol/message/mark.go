@@ -80,3 +80,25 @@ func (m *CheckpointStarted) Fields(f *record.Fields) {
 	f.Fixed(7, m.Root[:])
 	record.List(f, 8, &m.States)
 }
+
+// CheckpointBlocks carries blocks into a journal that begins from another node's
+// snapshot: each is published as a fact again, so that the execution layer can be
+// built from this journal alone. These turns come before [CheckpointStarted].
+type CheckpointBlocks struct {
+	ChainSpec      record.Content // of the first of these turns; none in others
+	GenesisPayload record.Content // likewise
+	Blocks         []BlockConnected
+}
+
+// Type implements core.Message.
+func (*CheckpointBlocks) Type() string { return "checkpoint_blocks" }
+
+// Schema implements core.Message.
+func (*CheckpointBlocks) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *CheckpointBlocks) Fields(f *record.Fields) {
+	f.Content(1, &m.ChainSpec)
+	f.Content(2, &m.GenesisPayload)
+	record.List(f, 3, &m.Blocks)
+}
