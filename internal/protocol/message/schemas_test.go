@@ -30,7 +30,7 @@ const schemasPage = "../../../docs/formats/messages.schemas"
 func every() []schema.Typed {
 	return []schema.Typed{
 		&message.NodeConfigured{}, &message.NodeStopped{}, &message.SnapshotBegun{}, &message.SnapshotTaken{}, &message.StopProcess{},
-		&message.BehaviourUpgraded{}, &message.CheckpointStarted{},
+		&message.BehaviourUpgraded{}, &message.CheckpointStarted{}, &message.CheckpointBlocks{},
 		&message.StartTimer{}, &message.TimerFired{}, &message.SignBlock{}, &message.BlockSigned{}, &message.SignRefused{},
 		&message.BlocksReceived{}, &message.ApprovalReceived{}, &message.ExecuteBlocks{}, &message.BlocksExecuted{},
 		&message.BuildBlock{}, &message.PayloadReady{}, &message.BuildFailed{}, &message.QueueWork{}, &message.ChainMoved{}, &message.LegacyHead{},
