@@ -195,3 +195,17 @@ func EnvelopeSequence(envelope []byte) (sequence uint64, ok bool) {
 	sequence, n := binary.Uvarint(envelope[2:])
 	return sequence, n > 0
 }
+
+// ArchivedHead returns the last event that left the database, from the value of
+// its metadata key [ArchiveKey]; the origin when none did.
+func ArchivedHead(id ID, value []byte) (Head, error) {
+	a, err := decodeArchived(id, value)
+	if err != nil {
+		return Head{}, err
+	}
+	start := a.start(id)
+	return Head{Sequence: start.first - 1, Hash: start.hash}, nil
+}
+
+// ArchiveKey is the metadata key of the record of what left the database.
+const ArchiveKey = "marchive"

@@ -20,6 +20,7 @@
 //   - A log is read chunk by chunk. A damaged chunk loses the entries whose
 //     bytes are in it: the chunks behind it are found by their checksums, and
 //     the next entry by how entries start.
+//   - What has moved into the archive is in files of its own and not missed here.
 //   - A table is read block by block, from its index; where footer or index
 //     cannot be read, blocks are found by their checksums alone. A damaged block
 //     loses itself.

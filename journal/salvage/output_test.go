@@ -135,3 +135,29 @@ func TestNothing(t *testing.T) {
 		t.Error("a journal was made of nothing")
 	}
 }
+
+// TestArchived scans a journal whose oldest events are in the archive: they are
+// not missing, and what follows them is proven by the archive's record.
+func TestArchived(t *testing.T) {
+	d := makeDisk(t, 600, 300, true)
+	j, err := journal.Open(journal.Options{FS: d.fs, Dir: dir, Logger: silentLog()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const before = 401
+	if _, err := j.Archive(t.Context(), before, journal.ArchiveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Scan(t.Context(), Options{FS: d.fs, Dir: dir, Scratch: t.TempDir() + "/scratch"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	last := f.Runs[len(f.Runs)-1]
+	if len(f.Gaps()) != 0 || !last.Whole || last.First.Sequence > before || last.Last.Sequence != d.last || f.archived.Sequence != before-1 || f.archived.Hash != d.hashes[before-1] {
+		t.Errorf("runs %+v, gaps %v, archived %v", f.Runs, f.Gaps(), f.archived)
+	}
+}

@@ -72,11 +72,12 @@ type Found struct {
 	Acknowledged journal.Head
 	Meta         map[string][]byte // metadata keys and their newest values
 
-	opt   Options
-	store *store
-	total int64
-	done  int64
-	told  int64
+	opt      Options
+	archived journal.Head // last event that left the database
+	store    *store
+	total    int64
+	done     int64
+	told     int64
 }
 
 // Scan reads every file below o.Dir and finds the runs of events. The result
@@ -329,8 +330,16 @@ func (f *Found) identify() error {
 		}
 		break
 	}
-	if f.HasID {
-		f.Anchors = append(f.Anchors, Anchor{Head: journal.Head{Hash: journal.Origin(f.ID)}, From: originAnchor})
+	if !f.HasID {
+		return nil
+	}
+	f.Anchors = append(f.Anchors, Anchor{Head: journal.Head{Hash: journal.Origin(f.ID)}, From: originAnchor})
+	if value, ok := f.Meta[journal.ArchiveKey]; ok {
+		if f.archived, err = journal.ArchivedHead(f.ID, value); err != nil {
+			f.note(Damage{File: "record of the archive", What: err.Error()})
+		} else if f.archived.Sequence > 0 {
+			f.Anchors = append(f.Anchors, Anchor{Head: f.archived, From: "archive record"})
+		}
 	}
 	return nil
 }
@@ -405,8 +414,9 @@ func (f *Found) Gaps() []Gap {
 	return out
 }
 
-// firstHot is the first event that the database should hold.
-func (f *Found) firstHot() uint64 { return 1 }
+// firstHot is the first event that the database should hold; those before it
+// are in the archive's segments, which are files of their own.
+func (f *Found) firstHot() uint64 { return f.archived.Sequence + 1 }
 
 // Event is one event of a run, as it was stored.
 type Event struct {
