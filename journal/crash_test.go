@@ -251,3 +251,23 @@ func failAt(t *testing.T, path string, at int32) {
 	checkSurvives(t, cut{fs: mem.CrashClone(vfs.CrashCloneCfg{}), acked: known}, 4, appended)
 	checkSurvives(t, cut{fs: mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))}), acked: known}, 4, appended)
 }
+
+// TestDirectoryMadeByOthersSurvives cuts the power after somebody else made the
+// parent of the journal's directory, and did not sync it.
+func TestDirectoryMadeByOthersSurvives(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	if err := mem.MkdirAll("a/b", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	j := mustOpen(t, Options{FS: mem, Dir: "a/b/journal"})
+	fill(t, j, 4, 5)
+	clone := mem.CrashClone(vfs.CrashCloneCfg{})
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := mustOpen(t, Options{FS: clone, Dir: "a/b/journal"})
+	defer again.Close()
+	if h := again.Head().Sequence; h != 5 {
+		t.Fatalf("head %d, 5 were acknowledged", h)
+	}
+}

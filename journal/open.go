@@ -221,22 +221,33 @@ func lockDir(o Options) (unlocker, error) {
 }
 
 // makeDir creates a directory and its missing parents and makes their entries
-// durable, so that a crash cannot take the directory away under its files.
+// durable, so that a crash cannot take the directory away under its files. A
+// parent that is there may have been made a moment ago by somebody who did not
+// sync it, so every entry up to the root is made durable; only those that were
+// missing have to be.
 func makeDir(fs vfs.FS, dir string) error {
-	var parents []string
+	type entry struct {
+		dir      string // to be synced
+		required bool
+	}
+	var entries []entry
+	required := true
 	for d := dir; ; {
 		up := fs.PathDir(d)
-		parents = append(parents, up)
-		if _, err := fs.Stat(up); err == nil || up == d {
+		entries = append(entries, entry{up, required})
+		if up == d {
 			break
+		}
+		if _, err := fs.Stat(up); err == nil {
+			required = false
 		}
 		d = up
 	}
 	if err := fs.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
-	for _, d := range parents {
-		if err := syncDir(fs, d); err != nil {
+	for _, e := range entries {
+		if err := syncDir(fs, e.dir); err != nil && e.required {
 			return err
 		}
 	}
