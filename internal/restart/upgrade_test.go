@@ -310,7 +310,7 @@ func TestIncidentIsToldBeforeUpgrade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.run(nil, put{})
+	l.run(nil, put{1, 1})
 	i, err := journal.AddIncident(journal.Options{FS: fs, Dir: "d/journal", Logger: silent}, journal.Incident{Kind: journal.IncidentRestore, Text: "of a test"})
 	if err != nil {
 		t.Fatal(err)
