@@ -169,6 +169,10 @@ func TestWildClock(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// A message in the inbox when the run ends is no turn.
+	if err := j.WaitDurable(ctx, 300); err != nil {
+		t.Fatal(err)
+	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Fatal(err)
