@@ -11,7 +11,8 @@ DATA      ?= alys-data
 
 # Packages that run goroutines of ours.
 RUNTIME   := ./actors/... ./journal/... ./snapshot/... ./replay/... ./projections/... ./internal/memo/... ./internal/node/... \
-             ./internal/edge/admin/... ./internal/edge/mergeminer/... ./internal/progress/... ./migration/...
+             ./internal/edge/admin/... ./internal/edge/mergeminer/... ./internal/progress/... ./internal/restart/... \
+             ./internal/backup/... ./internal/scrub/... ./migration/...
 
 # Pinned: a linter that changes by itself breaks old commits.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0

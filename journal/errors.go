@@ -43,7 +43,7 @@ type CorruptError struct {
 // errCorrupt gives every CorruptError its grade.
 var errCorrupt = fault.New(fault.Corrupt, "the journal is damaged")
 
-const corruptAdvice = "; keep the directory as it is and restore a backup (docs/operator.md)"
+const corruptAdvice = "; keep the directory as it is; alys journal plan shows what opening finds, and docs/operator.md what to do"
 
 // Error returns place, damage and what to do.
 func (e *CorruptError) Error() string { return e.place() + corruptAdvice }
