@@ -131,7 +131,9 @@ func (j *Journal) prepare(contents []Content) error {
 	return nil
 }
 
-// holds reports whether the database has a content.
+// holds reports whether the database has a content. One that only the archive
+// has comes back with the event that names it: what is new must not depend on a
+// storage elsewhere.
 func (j *Journal) holds(h Hash) (bool, error) {
 	if err := j.Err(); err != nil {
 		return false, err
@@ -141,14 +143,15 @@ func (j *Journal) holds(h Hash) (bool, error) {
 	}
 	defer j.leave()
 	held, err := attempt(j.dblog, func() (bool, error) {
-		_, closer, err := j.db.Get(appendContentKey(nil, h))
+		value, closer, err := j.db.Get(appendContentKey(nil, h))
 		if errors.Is(err, pebble.ErrNotFound) {
 			return false, nil
 		}
 		if err != nil {
 			return false, err
 		}
-		return true, closer.Close()
+		_, away := ArchivedContent(h, value)
+		return !away, closer.Close()
 	})
 	if err == nil {
 		return held, nil

@@ -310,6 +310,9 @@ func (a *archiver) forget(s Segment, p segmentPlan, info archive.Info) error {
 		j.fail(err)
 		return err
 	}
+	j.appending.Lock()
+	j.recent = recentHashes{} // what was written lately may have left
+	j.appending.Unlock()
 	r := &a.report
 	r.Segments = append(r.Segments, s)
 	r.Events += s.Last + 1 - s.First

@@ -111,6 +111,7 @@ func (r *repair) walk(ctx context.Context, src RepairSource, a *Assessment, keep
 		value = append(append(value[:0], envelope...), hash[:]...)
 		bytes += int64(len(value))
 		if err := c.step(appendEventKey(nil, sequence), value, &e); err != nil {
+			failure = unanswered(err)
 			return err
 		}
 		for _, h := range e.Contents {
@@ -118,6 +119,9 @@ func (r *repair) walk(ctx context.Context, src RepairSource, a *Assessment, keep
 				continue
 			}
 			if _, err := content(h); err != nil {
+				if failure = unanswered(err); failure != nil {
+					return failure
+				}
 				return &CorruptError{Sequence: sequence, Key: contentKeyText(h), What: "the event names this content, which is not whole", Cause: err}
 			}
 		}
@@ -133,4 +137,13 @@ func (r *repair) walk(ctx context.Context, src RepairSource, a *Assessment, keep
 		a.Stopped = corruptEvent(a.Whole.Sequence+1, nil, "it is not there, though event %d was", a.Claimed.Sequence)
 	}
 	return failure
+}
+
+// unanswered returns an error that says nothing about the journal, only that the
+// archive does not answer. Nobody can tell then what could be kept.
+func unanswered(err error) error {
+	if fault.Is(err, fault.Temporary) {
+		return err
+	}
+	return nil
 }

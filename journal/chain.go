@@ -16,7 +16,8 @@ type chain struct {
 }
 
 // step checks one stored event against the chain and decodes it into e. Its
-// error is a *CorruptError naming the event, or ErrNewerFormat.
+// error is a *CorruptError naming the event, ErrNewerFormat, or Temporary when a
+// part of the event is in an archive that does not answer.
 func (c *chain) step(key, value []byte, e *Event) error {
 	seq, ok := eventSequence(key)
 	if !ok {

@@ -84,10 +84,14 @@ func corruptEvent(sequence uint64, cause error, format string, args ...any) erro
 }
 
 // undecodable reports an envelope whose hash is right but that this program
-// cannot read: written by a newer program, or by a defect of an older one.
+// cannot read: written by a newer program, or by a defect of an older one, or
+// with a part in an archive that does not answer, which is no damage.
 func undecodable(sequence uint64, err error) error {
 	if errors.Is(err, ErrNewerFormat) {
 		return fmt.Errorf("journal: event %d: %w", sequence, err)
+	}
+	if fault.Is(err, fault.Temporary) { // the archive does not answer
+		return fault.Wrap(fault.Temporary, err, fmt.Sprintf("journal: event %d: a part of it that is kept as content", sequence))
 	}
 	if fault.Of(err) == fault.Corrupt || errors.Is(err, ErrNotFound) {
 		return corruptEvent(sequence, err, "a part of it that is kept as content cannot be read")

@@ -270,6 +270,9 @@ func (v *verifier) content(sequence uint64, h Hash) error {
 	if err := closer.Close(); err != nil {
 		return err
 	}
+	if fault.Is(wrong, fault.Temporary) { // the archive does not answer
+		return fault.Wrap(fault.Temporary, wrong, fmt.Sprintf("journal: content %s that event %d names", h, sequence))
+	}
 	if wrong != nil {
 		return &CorruptError{Sequence: sequence, Key: contentKeyText(h), What: "this content, which the event names, is not what was written", Cause: wrong}
 	}
