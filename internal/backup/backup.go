@@ -202,7 +202,7 @@ func strangers(dir string, m *Manifest) error {
 	}
 	for _, f := range files {
 		_, named := slices.BinarySearchFunc(m.Files, f, func(x File, path string) int { return strings.Compare(x.Path, path) })
-		if !named && f != ManifestName && f != journalName+"/LOCK" {
+		if !named && f != ManifestName && f != journalName+"/LOCK" && f != journalName+"/pebble/LOCK" {
 			return fault.New(fault.Corrupt, "the backup %s holds the file %s, which its manifest does not name", dir, f)
 		}
 	}
