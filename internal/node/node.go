@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/AnduroProject/alys-go/actors"
@@ -44,6 +45,7 @@ type Node struct {
 	embedded  *engine.Embedded
 	executor  *engine.Executor
 	runtime   *actors.Runtime
+	releasing atomic.Pointer[actors.Runtime] // runtime, for the journal: an upgrade appends before there is one
 	answers   *answerEdge
 	signer    *signerEdge
 	recovered restart.Recovered
@@ -100,6 +102,7 @@ func (n *Node) open(ctx context.Context) error {
 		Snapshots: n.snapshots, SnapshotTurns: n.opt.SnapshotTurns, SnapshotBytes: n.opt.SnapshotBytes, SnapshotAt: n.recovered.Snapshot,
 		SnapshotEvery: n.opt.SnapshotEvery, Behaviour: Behaviour, Logger: n.log,
 	})
+	n.releasing.Store(n.runtime)
 	return nil
 }
 
@@ -113,8 +116,8 @@ func (n *Node) openJournal(ctx context.Context) error {
 		Dir: JournalDir(n.opt.DataDir), CacheBytes: int64(n.opt.JournalCacheMB) << 20,
 		MaxPendingBytes: n.opt.MaxPendingBytes, CommitDelay: n.opt.CommitDelay, Logger: n.log,
 		OnDurable: func(h journal.Head) {
-			if n.runtime != nil {
-				n.runtime.Durable(h)
+			if r := n.releasing.Load(); r != nil {
+				r.Durable(h)
 			}
 		},
 	})

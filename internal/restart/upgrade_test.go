@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -26,6 +27,7 @@ type life struct {
 	program   restart.Program
 	store     restart.Store
 	runtime   *actors.Runtime
+	releasing atomic.Pointer[actors.Runtime]
 	recovered restart.Recovered
 	paid      chan uint64
 }
@@ -50,8 +52,8 @@ func start(t *testing.T, fs vfs.FS, behaviour uint32) (*life, error) {
 	l := &life{t: t, program: program(behaviour), paid: make(chan uint64, 1000)}
 	var err error
 	l.store.Journal, err = journal.Open(journal.Options{FS: fs, Dir: "d/journal", Logger: silent, OnDurable: func(h journal.Head) {
-		if l.runtime != nil {
-			l.runtime.Durable(h)
+		if r := l.releasing.Load(); r != nil {
+			r.Durable(h)
 		}
 	}})
 	if err != nil {
@@ -71,6 +73,7 @@ func start(t *testing.T, fs vfs.FS, behaviour uint32) (*life, error) {
 		Clock: func() int64 { clock++; return clock },
 		Edges: map[core.Edge]actors.Executor{"bank": actors.ExecutorFunc(func(_ context.Context, r actors.Request) { l.paid <- r.Message.(*pay).Amount })},
 	})
+	l.releasing.Store(l.runtime)
 	first := actors.Input{Actor: core.Supervisor, Message: &message.NodeConfigured{Behaviour: behaviour, Software: "v" + string('0'+rune(behaviour))}}
 	return l, l.runtime.Start(t.Context(), first, nil)
 }
