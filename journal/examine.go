@@ -126,7 +126,7 @@ func (x *examined) judgeEvents() {
 	case x.tail.lacks != nil:
 		f.Content, x.content = x.tail.why, x.tail.lacks
 	default:
-		f.Content, x.content, x.plan.Contents = checkContents(x.db, x.tail.named)
+		f.Content, x.plan.Contents, x.content = checkContents(x.db, x.tail.named)
 	}
 	if x.head.state != headOK {
 		return

@@ -153,10 +153,10 @@ func (t *tailCheck) ended(err error) {
 const tailContentBytes = 256 << 20
 
 // checkContents reads the contents that the last events name, the newest first,
-// and hashes them. It returns the finding, the first error, and how many it read.
+// and hashes them. It returns the finding, how many it read, and the first error.
 // Those that are in the archive are not read: opening must not wait for a
 // storage elsewhere.
-func checkContents(db *pebble.DB, list []named) (state string, bad error, read uint64) {
+func checkContents(db *pebble.DB, list []named) (state string, read uint64, bad error) {
 	seen := make(map[Hash]struct{}, len(list))
 	bytes := 0
 	for i := len(list) - 1; i >= 0 && bytes < tailContentBytes; i-- {
@@ -172,16 +172,16 @@ func checkContents(db *pebble.DB, list []named) (state string, bad error, read u
 		var damage *CorruptError
 		switch {
 		case errors.Is(err, ErrNotFound):
-			return isMissing, &CorruptError{Sequence: n.event, Key: contentKeyText(n.hash), What: "the event names this content, which is missing"}, read
+			return isMissing, read, &CorruptError{Sequence: n.event, Key: contentKeyText(n.hash), What: "the event names this content, which is missing"}
 		case errors.As(err, &damage):
-			return isDamaged, &CorruptError{Sequence: n.event, Key: contentKeyText(n.hash), What: "the event names this content: " + damage.What, Cause: damage.Cause}, read
+			return isDamaged, read, &CorruptError{Sequence: n.event, Key: contentKeyText(n.hash), What: "the event names this content: " + damage.What, Cause: damage.Cause}
 		case err != nil:
-			return isDamaged, &CorruptError{Sequence: n.event, Key: contentKeyText(n.hash), What: "the event names this content, which cannot be read", Cause: err}, read
+			return isDamaged, read, &CorruptError{Sequence: n.event, Key: contentKeyText(n.hash), What: "the event names this content, which cannot be read", Cause: err}
 		}
 		bytes += len(data)
 		read++
 	}
-	return isOK, nil, read
+	return isOK, read, nil
 }
 
 // corruptRead wraps an error that Pebble gave for a read. Blocks with a wrong

@@ -77,7 +77,6 @@ type Found struct {
 	store    *store
 	total    int64
 	done     int64
-	told     int64
 }
 
 // Scan reads every file below o.Dir and finds the runs of events. The result

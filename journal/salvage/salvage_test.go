@@ -300,7 +300,6 @@ type logEntry struct {
 // believed, entries read by their lengths.
 func logMap(t testing.TB, data []byte) (chunks [][2]int, entries []logEntry) {
 	t.Helper()
-	type piece struct{ chunk, n int }
 	var payload []byte
 	var owner []int
 	flush := func() {
