@@ -49,9 +49,10 @@ CRASH_RUNS ?= 2000
 FLIP_BITS  ?= 1
 
 .PHONY: journal-crash
-journal-crash: ## Power cuts and faults at every disk operation of a journal and its runtime (CRASH_RUNS=2000)
+journal-crash: ## Power cuts and faults at every disk operation of a journal and its runtime, and the program under strace (CRASH_RUNS=2000)
 	ALYS_CRASH_RUNS=$(CRASH_RUNS) $(GO) test -count=1 -timeout 60m -v -run 'TestPower$$' ./journal
 	$(GO) test -count=1 -timeout 60m -v -run 'TestPowerCut$$' ./actors -rapid.checks=$(CRASH_RUNS)
+	JOURNAL_STRACE=1 $(GO) test -count=1 -timeout 60m -v -parallel 6 -run 'TestStrace$$' ./cmd/alys
 
 .PHONY: journal-flips
 journal-flips: ## A bit flip at every byte of what a small node leaves: detected and named, or harmless (FLIP_BITS=8 for all bits)

@@ -258,3 +258,30 @@ func TestOlderDatabaseFormatIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A journal whose creation was cut short is whole: opening it for writing ends
+// the creation.
+func TestVerifyOfCreationCutShort(t *testing.T) {
+	for name, damage := range map[string]func(vfs.FS) error{
+		"no head file":    func(fs vfs.FS) error { return fs.Remove(headPath) },
+		"empty head file": func(fs vfs.FS) error { writeFile(t, fs, headPath, nil); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := vfs.NewMem()
+			makeJournal(t, fs, 5, 0)
+			if err := damage(fs); err != nil {
+				t.Fatal(err)
+			}
+			o := memOptions(fs)
+			o.ReadOnly = true
+			j := mustOpen(t, o)
+			r, err := j.Verify(t.Context(), 0, 0, nil)
+			if err != nil || !r.Complete || r.Head.Sequence != 0 {
+				t.Errorf("%+v, %v", r, err)
+			}
+			if err := j.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}

@@ -136,8 +136,8 @@ func (v *verifier) readRecord() error {
 		return err
 	}
 	switch r := v.record; {
-	case r.state == headAbsent && v.j.opt.ReadOnly && v.j.Durable().Sequence == 0:
-		return nil
+	case (r.state == headAbsent || r.state == headBad) && v.j.opt.ReadOnly && v.j.Durable().Sequence == 0:
+		return nil // creation was cut short; the next open for writing ends it
 	case r.state != headOK:
 		return &CorruptError{Key: path, What: "it cannot be read", Cause: r.detail}
 	case r.record.id != v.j.id:
