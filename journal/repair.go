@@ -27,8 +27,8 @@ type RepairSource interface {
 	// Archived is the record of the events that are in the archive, as it was
 	// stored; nil for none. The walk begins behind them.
 	Archived() []byte
-	// ArchivedContents calls visit for each content that is in the archive, with
-	// what was stored in its place.
+	// ArchivedContents calls visit for each content that an archived event may
+	// name, as it was stored: one in the archive has its place there instead.
 	ArchivedContents(visit func(h Hash, stored []byte) error) error
 	// Events calls visit for events as they were stored, in order from a
 	// sequence on, until visit fails or nothing follows. What ends the walk
@@ -283,7 +283,16 @@ func (b *Rebuild) begunBy(past *history, src RepairSource) error {
 		return nil
 	}
 	b.chain = past.start().chain(b.chain.resolve)
-	err := src.ArchivedContents(func(h Hash, stored []byte) error { return b.set(appendContentKey(nil, h), stored) })
+	err := src.ArchivedContents(func(h Hash, stored []byte) error {
+		if _, elsewhere := ArchivedContent(h, stored); elsewhere {
+			return b.set(appendContentKey(nil, h), stored)
+		}
+		err := b.Content(h, stored)
+		if fault.Is(err, fault.Corrupt) {
+			return nil // of use to nobody; the events that are kept were checked
+		}
+		return err
+	})
 	return errors.Join(err, b.set(metaArchive, record))
 }
 

@@ -49,11 +49,8 @@ func (s *databaseSource) ArchivedContents(visit func(Hash, []byte) error) error 
 			if err != nil {
 				return err
 			}
-			h := Hash(it.Key()[1:])
-			if _, ok := ArchivedContent(h, value); !ok {
-				continue
-			}
-			if err := visit(h, value); err != nil {
+			// Not those in the archive only: one that a later event names too stayed.
+			if err := visit(Hash(it.Key()[1:]), value); err != nil {
 				return err
 			}
 		}
