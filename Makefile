@@ -44,6 +44,14 @@ test-e2e: ## End to end: the real program as a process, kill -9, legacy chains
 	$(GO) test -tags e2e -count=1 -timeout 30m -v -run 'TestEndToEnd|TestScripts' ./cmd/alys/...
 	ALYS_TEST_KILL_BLOCKS=10000 $(GO) test -count=1 -timeout 15m -v -run 'TestKill$$' ./internal/node
 
+# A real S3 server for test-s3, at a fixed version.
+S3_SERVER := github.com/versity/versitygw/cmd/versitygw@v1.8.0
+
+.PHONY: test-s3
+test-s3: ## The archive in a bucket of a real S3 server on loopback, which is installed into bin/: read, killed, damaged, refused
+	GOBIN='$(CURDIR)/bin' $(GO) install $(S3_SERVER)
+	ALYS_S3_SERVER='$(CURDIR)/bin/versitygw' $(GO) test -count=1 -timeout 10m -v -run '^TestServer' ./internal/edge/s3
+
 # Seeded runs of journal-crash, and bits of each byte that journal-flips flips.
 CRASH_RUNS ?= 2000
 FLIP_BITS  ?= 1

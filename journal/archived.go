@@ -201,12 +201,26 @@ func newHistory(o Options, id ID, a archived) *history {
 func (h *history) start() hotStart { return h.now.Load().start(h.id) }
 
 // wrong reports damage of the archive with sequence and file. A storage that
-// does not answer stays Temporary.
+// does not answer stays Temporary, and one that refuses us Invalid.
 func (s *Segment) wrong(sequence uint64, err error) error {
-	if g := fault.Of(err); g == fault.Temporary || errors.Is(err, archive.ErrNewerFormat) {
-		return fault.Wrap(g, err, fmt.Sprintf("journal: archived event %d", sequence))
+	if g := fault.Of(err); g == fault.Temporary || g == fault.Invalid {
+		return &awayError{fault.Wrap(g, err, fmt.Sprintf("journal: archived event %d", sequence))}
 	}
 	return &CorruptError{Sequence: sequence, Key: s.Name, What: "its archive file is missing or damaged", Cause: err}
+}
+
+// awayError says that the storage of the archive does not answer or refuses us,
+// which is no damage: what is there is not known.
+type awayError struct{ error }
+
+// Unwrap keeps the grade.
+func (e *awayError) Unwrap() error { return e.error }
+
+// away reports whether an error says nothing about the journal, only about the
+// storage of its archive.
+func away(err error) bool {
+	var e *awayError
+	return fault.Is(err, fault.Temporary) || errors.As(err, &e)
 }
 
 // reader returns the open reader of a segment, after comparing the file with

@@ -140,9 +140,9 @@ func (r *repair) walk(ctx context.Context, src RepairSource, a *Assessment, keep
 }
 
 // unanswered returns an error that says nothing about the journal, only that the
-// archive does not answer. Nobody can tell then what could be kept.
+// archive does not answer or refuses us. Nobody can tell then what could be kept.
 func unanswered(err error) error {
-	if fault.Is(err, fault.Temporary) {
+	if away(err) {
 		return err
 	}
 	return nil

@@ -90,8 +90,8 @@ func undecodable(sequence uint64, err error) error {
 	if errors.Is(err, ErrNewerFormat) {
 		return fmt.Errorf("journal: event %d: %w", sequence, err)
 	}
-	if fault.Is(err, fault.Temporary) { // the archive does not answer
-		return fault.Wrap(fault.Temporary, err, fmt.Sprintf("journal: event %d: a part of it that is kept as content", sequence))
+	if away(err) {
+		return fault.Wrap(fault.Of(err), err, fmt.Sprintf("journal: event %d: a part of it that is kept as content", sequence))
 	}
 	if fault.Of(err) == fault.Corrupt || errors.Is(err, ErrNotFound) {
 		return corruptEvent(sequence, err, "a part of it that is kept as content cannot be read")

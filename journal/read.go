@@ -19,17 +19,10 @@ func (j *Journal) Event(sequence uint64) (*Event, Hash, error) {
 	if last := j.Durable().Sequence; sequence == 0 || sequence > last {
 		return nil, Hash{}, fault.New(fault.Invalid, "journal: event %d, the last durable one is %d: %w", sequence, last, ErrNotFound)
 	}
-	c := chain{next: sequence, hash: Origin(j.id), resolve: j.content}
-	if sequence > 1 {
-		before, err := j.eventValue(sequence - 1)
-		if err != nil {
-			return nil, Hash{}, err
-		}
-		_, hash, ok := splitEvent(before)
-		if !ok {
-			return nil, Hash{}, corruptEvent(sequence-1, nil, "its value has %d bytes, fewer than a hash", len(before))
-		}
-		c.hash = hash
+	c := chain{next: sequence, resolve: j.content}
+	var err error
+	if c.hash, err = j.hashBefore(sequence); err != nil {
+		return nil, Hash{}, err
 	}
 	value, err := j.eventValue(sequence)
 	if err != nil {
@@ -40,6 +33,26 @@ func (j *Journal) Event(sequence uint64) (*Event, Hash, error) {
 		return nil, Hash{}, err
 	}
 	return e, c.hash, nil
+}
+
+// hashBefore returns the hash that a durable event is linked to. That of the
+// first event in the database is known without the archive.
+func (j *Journal) hashBefore(sequence uint64) (Hash, error) {
+	switch start := j.history.start(); {
+	case sequence == start.first:
+		return start.hash, nil
+	case sequence == 1:
+		return Origin(j.id), nil
+	}
+	before, err := j.eventValue(sequence - 1)
+	if err != nil {
+		return Hash{}, err
+	}
+	_, hash, ok := splitEvent(before)
+	if !ok {
+		return Hash{}, corruptEvent(sequence-1, nil, "its value has %d bytes, fewer than a hash", len(before))
+	}
+	return hash, nil
 }
 
 // eventValue returns the stored value of a durable event, which must not be

@@ -9,8 +9,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/wal"
-
-	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 )
 
 // tailCheck is the state of the last events.
@@ -40,7 +38,7 @@ func checkTail(db *pebble.DB, h *history, r record, n uint64) (t tailCheck, err 
 		t, err = walkTail(db, h, r, n)
 		return err
 	})
-	if err != nil && t.broken == nil && !fault.Is(err, fault.Temporary) {
+	if err != nil && t.broken == nil && !away(err) {
 		t.broken, err = corruptRead(t.last.Sequence, err), nil
 	}
 	return t, err
@@ -107,7 +105,7 @@ func walkLinks(it *pebble.Iterator, c chain, id ID, r record, t *tailCheck) erro
 	var e Event
 	for ; it.Valid(); it.Next() {
 		if err := c.step(it.Key(), it.Value(), &e); err != nil {
-			if fault.Is(err, fault.Temporary) {
+			if away(err) {
 				return err
 			}
 			t.ended(err)

@@ -61,7 +61,7 @@ func (j *Journal) Verify(ctx context.Context, from, to uint64, progress func(don
 	v := &verifier{ctx: ctx, j: j, progress: progress, total: to + 1 - from}
 	v.report = Report{From: from, To: to, Complete: complete}
 	err := guarded(func() error { return v.run() })
-	if err != nil && fault.Of(err) != fault.Corrupt && fault.Of(err) != fault.Fatal && ctx.Err() == nil && !errors.Is(err, ErrNewerFormat) && !errors.Is(err, ErrClosed) && fault.Of(err) != fault.Temporary {
+	if err != nil && fault.Of(err) != fault.Corrupt && fault.Of(err) != fault.Fatal && ctx.Err() == nil && !errors.Is(err, ErrNewerFormat) && !errors.Is(err, ErrClosed) && !away(err) {
 		err = corruptRead(v.chain.next, err)
 	}
 	return v.report, err
@@ -150,16 +150,9 @@ func (v *verifier) readRecord() error {
 func (v *verifier) begin() error {
 	v.chain = chain{next: v.report.From, hash: Origin(v.j.id), resolve: resolver(v.snap, v.j.history)}
 	v.report.Head = Head{Sequence: v.report.From - 1, Hash: v.chain.hash}
-	if v.report.From == 1 {
-		return nil
-	}
-	value, err := v.j.eventValue(v.report.From - 1)
+	hash, err := v.j.hashBefore(v.report.From)
 	if err != nil {
 		return err
-	}
-	_, hash, ok := splitEvent(value)
-	if !ok {
-		return corruptEvent(v.report.From-1, nil, "its value has %d bytes, fewer than a hash", len(value))
 	}
 	v.chain.hash, v.report.Head.Hash = hash, hash
 	return nil
@@ -270,8 +263,8 @@ func (v *verifier) content(sequence uint64, h Hash) error {
 	if err := closer.Close(); err != nil {
 		return err
 	}
-	if fault.Is(wrong, fault.Temporary) { // the archive does not answer
-		return fault.Wrap(fault.Temporary, wrong, fmt.Sprintf("journal: content %s that event %d names", h, sequence))
+	if away(wrong) {
+		return fault.Wrap(fault.Of(wrong), wrong, fmt.Sprintf("journal: content %s that event %d names", h, sequence))
 	}
 	if wrong != nil {
 		return &CorruptError{Sequence: sequence, Key: contentKeyText(h), What: "this content, which the event names, is not what was written", Cause: wrong}

@@ -29,7 +29,7 @@ func journalArchiveCommand() *cli.Command {
 	return &cli.Command{
 		Name: "archive", Usage: "move old events into compressed segment files",
 		Description: `Moves the events before a sequence, and the contents that only they name, into
-files below journal/archive. Everything reads them as if they were in place. Each
+files below journal/archive, or into the bucket that journal.archive names. Everything reads them as if they were in place. Each
 file is synced, read back and compared before its events leave the database;
 after an interruption the same command goes on. A whole snapshot at or after the
 last of these events must exist, else the exit code is 4. A running node is asked
@@ -61,7 +61,7 @@ func journalArchive(cc *cli.Context) error {
 	o.Progress = func(sequence, goal uint64, bytes int64) {
 		bar.set(progress.Update{Done: sequence, Total: goal, Bytes: bytes})
 	}
-	report, err := node.ArchiveStopped(cc.Context, s.dataDir, before, o, s.log)
+	report, err := node.ArchiveStopped(cc.Context, s.dataDir, s.archive, before, o, s.log)
 	if errors.Is(err, journal.ErrLocked) {
 		report, err = archiveRunning(cc, s.dataDir, before, o)
 	}

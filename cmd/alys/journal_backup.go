@@ -13,7 +13,6 @@ import (
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/progress"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
-	"github.com/AnduroProject/alys-go/journal"
 )
 
 // backupResult is what `alys journal backup --json` and restore print.
@@ -27,12 +26,28 @@ type backupResult struct {
 	Live      bool    `json:"live"`     // of a running node
 	Verified  bool    `json:"verified"` // read back, every event and content hashed
 	Seconds   float64 `json:"seconds"`
+
+	// What the backup refers to and does not hold; absent when it holds all.
+	ArchivedAt    string `json:"archived_at,omitempty"`
+	ArchivedUpTo  uint64 `json:"archived_up_to,omitempty"`
+	ArchivedBytes int64  `json:"archived_bytes,omitempty"`
 }
 
 func newBackupResult(dir string, m backup.Manifest, started time.Time) backupResult {
-	return backupResult{
+	r := backupResult{
 		Directory: dir, Journal: m.Journal.String(), Head: m.Head.Sequence, HeadHash: m.Head.Hash.String(),
 		Files: len(m.Files), Bytes: m.Bytes(), Seconds: time.Since(started).Seconds(),
+	}
+	if e := m.Elsewhere; e != nil {
+		r.ArchivedAt, r.ArchivedUpTo, r.ArchivedBytes = e.Storage, e.Last, e.Bytes
+	}
+	return r
+}
+
+// elsewhere says what the backup does not hold.
+func (r *backupResult) elsewhere(w io.Writer) {
+	if r.ArchivedAt != "" {
+		printf(w, "events 1 to %d (%s) are not in it: they are in %s and must stay there\n", r.ArchivedUpTo, size(r.ArchivedBytes), r.ArchivedAt)
 	}
 }
 
@@ -42,7 +57,8 @@ func journalBackupCommand() *cli.Command {
 		Description: `Writes a directory that a data directory can be restored from: a consistent copy
 of the journal with everything acknowledged when the command began, its archive,
 the snapshots, the genesis, and a MANIFEST with the SHA-256 of every file. Keys and
-settings are not part of it. --verify reads it back and verifies the journal in it.
+settings are not part of it, nor are archived events in a bucket (journal.archive):
+that each segment is there in its size is checked, and the result says so. --verify reads it back and verifies the journal in it.
 
 Examples:
   alys journal backup --to /mnt/backup/alys-$(date +%F) --verify
@@ -69,13 +85,20 @@ func journalBackup(cc *cli.Context) error {
 	bar := startJob(cc, s, "backup", "bytes", 0)
 	tell := func(bytes int64) { bar.set(progress.Update{Done: uint64(bytes), Bytes: bytes}) }
 	m, err := backup.Write(cc.Context, to, backup.Source{DataDir: s.dataDir, Progress: tell,
-		Journal: func(ctx context.Context) (dir string, id journal.ID, head journal.Head, release func() error, err error) {
-			src, err := openSource(ctx, s.dataDir, s.log)
+		Journal: func(ctx context.Context) (backup.Still, error) {
+			src, err := openSource(ctx, s)
 			if err != nil {
-				return dir, id, head, nil, err
+				return backup.Still{}, err
 			}
 			live = src.live
-			return src.dir, src.journal.ID(), src.journal.Durable(), src.Close, nil
+			still := backup.Still{Dir: src.dir, ID: src.journal.ID(), Head: src.journal.Durable(), Release: src.Close}
+			if s.archive != nil {
+				still.Elsewhere, err = backup.FindElsewhere(ctx, s.archive, src.journal.Archived())
+			}
+			if err != nil {
+				return backup.Still{}, errors.Join(err, src.Close())
+			}
+			return still, nil
 		}})
 	bar.stop()
 	if err != nil {
@@ -94,6 +117,7 @@ func journalBackup(cc *cli.Context) error {
 			checked = "read back and verified"
 		}
 		printf(w, "backup: journal %s up to event %d, %d files (%s) in %s, %s, %.1fs\n", r.Journal, r.Head, r.Files, size(r.Bytes), to, checked, r.Seconds)
+		r.elsewhere(w)
 	})
 }
 
@@ -106,7 +130,7 @@ func verifyBackup(cc *cli.Context, s *settings, dir string) (err error) {
 	if _, err := backup.Check(cc.Context, dir, tell); err != nil {
 		return err
 	}
-	j, err := openReadOnly(node.JournalDir(dir), s.log)
+	j, err := openReadOnly(node.JournalDir(dir), s)
 	if err != nil {
 		return err
 	}
@@ -140,7 +164,7 @@ func journalRestore(cc *cli.Context) error {
 	}
 	started := time.Now()
 	bar := startJob(cc, s, "restore", "bytes", 0)
-	m, err := backup.Restore(cc.Context, cc.String("from"), s.dataDir, func(bytes int64) {
+	m, err := backup.Restore(cc.Context, cc.String("from"), s.dataDir, s.archive, func(bytes int64) {
 		bar.set(progress.Update{Done: uint64(bytes), Bytes: bytes})
 	})
 	bar.stop()
@@ -151,5 +175,6 @@ func journalRestore(cc *cli.Context) error {
 	return outcome(cc, r, func(w io.Writer) {
 		printf(w, "restore: journal %s up to event %d, %d files (%s) in %s, %.1fs; signing is off until the incident is resolved\n",
 			r.Journal, r.Head, r.Files, size(r.Bytes), s.dataDir, r.Seconds)
+		r.elsewhere(w)
 	})
 }

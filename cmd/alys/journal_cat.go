@@ -84,7 +84,7 @@ func journalCat(cc *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	src, err := openSource(cc.Context, s.dataDir, s.log)
+	src, err := openSource(cc.Context, s)
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func openWitness(cc *cli.Context) (*witness, error) {
 		return nil, err
 	}
 	w := &witness{settings: s}
-	if w.source, err = openSource(cc.Context, s.dataDir, s.log); err != nil {
+	if w.source, err = openSource(cc.Context, s); err != nil {
 		return nil, err
 	}
 	if err := w.open(); err != nil {

@@ -65,7 +65,7 @@ func journalPlan(cc *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := journal.Inspect(journal.Options{Dir: node.JournalDir(s.dataDir), CacheBytes: 32 << 20, Logger: s.log})
+	p, err := journal.Inspect(journal.Options{Dir: node.JournalDir(s.dataDir), Archive: s.archive, CacheBytes: 32 << 20, Logger: s.log})
 	if err != nil {
 		return err
 	}

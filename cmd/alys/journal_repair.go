@@ -62,7 +62,7 @@ func journalRepair(cc *cli.Context) error {
 	dir := node.JournalDir(s.dataDir)
 	bar := startJob(cc, s, "repair", "events", 0)
 	o := journal.RepairOptions{
-		Options: journal.Options{Dir: dir, CacheBytes: 32 << 20, Logger: s.log},
+		Options: journal.Options{Dir: dir, Archive: s.archive, CacheBytes: 32 << 20, Logger: s.log},
 		Time:    time.Now(),
 		Source:  salvaged(cc.Context, dir),
 		Progress: func(events uint64, bytes int64) {

@@ -43,7 +43,7 @@ func journalStat(cc *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	src, err := openSource(cc.Context, s.dataDir, s.log)
+	src, err := openSource(cc.Context, s)
 	if err != nil {
 		return err
 	}

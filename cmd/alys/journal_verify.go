@@ -57,7 +57,7 @@ func journalVerify(cc *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	src, err := openSource(cc.Context, s.dataDir, s.log)
+	src, err := openSource(cc.Context, s)
 	if err != nil {
 		return verifyFailed(cc, verifyResult{}, err)
 	}

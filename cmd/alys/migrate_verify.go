@@ -56,7 +56,7 @@ func migrateVerify(cc *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	src, err := openSource(cc.Context, s.dataDir, s.log)
+	src, err := openSource(cc.Context, s)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func nodeOptions(s *settings) (o node.Options, err error) {
 // resourceOptions are the options that do not depend on the chain.
 func resourceOptions(s *settings) node.Options {
 	return node.Options{
-		DataDir: s.dataDir, Version: version, Logger: s.log,
+		DataDir: s.dataDir, Archive: s.archive, Version: version, Logger: s.log,
 		EngineCacheMB: s.Engine.Cache.MiB(), JournalCacheMB: s.Journal.Cache.MiB(), MaxPendingBytes: int(s.Journal.MaxPending), CommitDelay: s.Journal.CommitDelay,
 		SnapshotTurns: s.Snapshot.EveryTurns, SnapshotBytes: uint64(s.Snapshot.EveryBytes),
 		SnapshotEvery: s.Snapshot.Every, SnapshotKeep: s.Snapshot.Keep, ScrubRate: int64(s.Journal.ScrubRate),

@@ -70,7 +70,7 @@ func replayAction(cc *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	src, err := openSource(cc.Context, s.dataDir, s.log)
+	src, err := openSource(cc.Context, s)
 	if err != nil {
 		return replayFailed(cc, replayResult{}, err)
 	}

@@ -9,13 +9,17 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/AnduroProject/alys-go/internal/config"
+	"github.com/AnduroProject/alys-go/internal/edge/s3"
 	"github.com/AnduroProject/alys-go/internal/progress"
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+	"github.com/AnduroProject/alys-go/journal/archive"
 )
 
 // settings is what a command works with: the configuration and the log.
 type settings struct {
 	*config.Config
 	dataDir string
+	archive archive.Storage // of journal.archive; nil for the directory in the journal's
 	log     *slog.Logger
 }
 
@@ -28,7 +32,29 @@ func nodeSettings(cc *cli.Context) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &settings{Config: c, dataDir: c.DataDir, log: newLog(cc.App.ErrWriter, c.Log.Level, c.Log.Format)}, nil
+	s := &settings{Config: c, dataDir: c.DataDir, log: newLog(cc.App.ErrWriter, c.Log.Level, c.Log.Format)}
+	s.archive, err = archiveStorage(c)
+	return s, err
+}
+
+// archiveStorage returns the storage that journal.archive names, nil when it
+// names none.
+func archiveStorage(c *config.Config) (archive.Storage, error) {
+	if c.Journal.Archive == "" {
+		return nil, nil
+	}
+	at, err := s3.Parse(c.Journal.Archive)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, fmt.Sprintf("journal.archive (%s)", c.Origin("journal.archive")))
+	}
+	storage, err := s3.New(at, s3.Options{
+		AccessKey: os.Getenv("AWS_ACCESS_KEY_ID"), SecretKey: os.Getenv("AWS_SECRET_ACCESS_KEY"), SessionToken: os.Getenv("AWS_SESSION_TOKEN"),
+		Scratch: c.DataDir,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return storage, nil
 }
 
 // readSettings loads the configuration of a command that prints a result: its

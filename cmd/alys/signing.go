@@ -71,7 +71,7 @@ func signingStatus(cc *cli.Context) error {
 
 // pendingIncident names the incident that no turn tells of yet, if there is one.
 func pendingIncident(ctx context.Context, s *settings) (text string, err error) {
-	src, err := openSource(ctx, s.dataDir, s.log)
+	src, err := openSource(ctx, s)
 	if err != nil {
 		return "", err
 	}

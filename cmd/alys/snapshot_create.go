@@ -45,7 +45,7 @@ func snapshotCreate(cc *cli.Context) error {
 }
 
 func takeSnapshot(ctx context.Context, s *settings) (info node.SnapshotInfo, err error) {
-	m, err := node.TakeSnapshot(ctx, s.dataDir, s.Snapshot.Keep, s.log)
+	m, err := node.TakeSnapshot(ctx, s.dataDir, s.archive, s.Snapshot.Keep, s.log)
 	if !errors.Is(err, journal.ErrLocked) {
 		return node.DescribeSnapshot(m), err
 	}

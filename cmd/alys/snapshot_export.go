@@ -41,7 +41,7 @@ func snapshotExport(cc *cli.Context) (err error) {
 	if _, err := os.Lstat(to); err == nil {
 		return usage("--to %s: it exists; name a new file", to)
 	}
-	src, err := openSource(cc.Context, s.dataDir, s.log)
+	src, err := openSource(cc.Context, s)
 	if err != nil {
 		return err
 	}

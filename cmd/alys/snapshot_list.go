@@ -58,7 +58,7 @@ func snapshots(cc *cli.Context, strict bool) (err error) {
 	if err != nil {
 		return err
 	}
-	src, err := openSource(cc.Context, s.dataDir, s.log)
+	src, err := openSource(cc.Context, s)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func snapshotRestore(cc *cli.Context) error {
 	}
 	bar := startJob(cc, s, "restore", "blocks", 0)
 	defer bar.stop()
-	r, err := node.RestoreSnapshot(cc.Context, f, dir, s.log, func(blocks uint64) { bar.set(progress.Update{Done: blocks}) })
+	r, err := node.RestoreSnapshot(cc.Context, f, dir, s.archive, s.log, func(blocks uint64) { bar.set(progress.Update{Done: blocks}) })
 	bar.stop()
 	if err != nil {
 		return err

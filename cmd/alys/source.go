@@ -30,7 +30,8 @@ type source struct {
 // openSource opens the journal of a data directory for reading. A node that
 // runs on it is asked for a checkpoint, which is made beside the data directory
 // so that files can be hard links.
-func openSource(ctx context.Context, dataDir string, log *slog.Logger) (*source, error) {
+func openSource(ctx context.Context, set *settings) (*source, error) {
+	dataDir, log := set.dataDir, set.log
 	s := &source{}
 	var err error
 	s.snapshots, err = snapshot.Open(snapshot.Options{Dir: node.SnapshotDir(dataDir), ReadOnly: true, Logger: log})
@@ -38,10 +39,10 @@ func openSource(ctx context.Context, dataDir string, log *slog.Logger) (*source,
 		return nil, err
 	}
 	s.dir = node.JournalDir(dataDir)
-	s.journal, err = openReadOnly(s.dir, log)
+	s.journal, err = openReadOnly(s.dir, set)
 	switch {
 	case errors.Is(err, journal.ErrLocked):
-		err = s.checkpoint(ctx, dataDir, log, err)
+		err = s.checkpoint(ctx, set, err)
 	case errors.Is(err, journal.ErrAbsent):
 		err = fault.New(fault.Invalid, "data directory %s holds no journal: name another with --data-dir, or start a node on it: %w", dataDir, journal.ErrAbsent)
 	}
@@ -51,11 +52,12 @@ func openSource(ctx context.Context, dataDir string, log *slog.Logger) (*source,
 	return s, nil
 }
 
-func openReadOnly(dir string, log *slog.Logger) (*journal.Journal, error) {
-	return journal.Open(journal.Options{Dir: dir, ReadOnly: true, CacheBytes: 32 << 20, Logger: log})
+func openReadOnly(dir string, s *settings) (*journal.Journal, error) {
+	return journal.Open(journal.Options{Dir: dir, Archive: s.archive, ReadOnly: true, CacheBytes: 32 << 20, Logger: s.log})
 }
 
-func (s *source) checkpoint(ctx context.Context, dataDir string, log *slog.Logger, locked error) error {
+func (s *source) checkpoint(ctx context.Context, set *settings, locked error) error {
+	dataDir := set.dataDir
 	client, err := admin.Dial(dataDir)
 	if errors.Is(err, admin.ErrNotRunning) {
 		return fault.New(fault.Temporary, "a process holds the journal of %s but no node answers there: it is starting or stopping, or another command reads it; try again: %w", dataDir, locked)
@@ -76,7 +78,7 @@ func (s *source) checkpoint(ctx context.Context, dataDir string, log *slog.Logge
 		return err
 	}
 	s.live = true
-	s.journal, err = openReadOnly(s.dir, log)
+	s.journal, err = openReadOnly(s.dir, set)
 	return err
 }
 

@@ -64,7 +64,7 @@ func liveStatus(ctx context.Context, dataDir string) (status node.Status, err er
 // facts after it. Nothing is replayed, so that it is quick and right also for a
 // journal of another behaviour.
 func storedStatus(ctx context.Context, s *settings) (status node.Status, err error) {
-	src, err := openSource(ctx, s.dataDir, s.log)
+	src, err := openSource(ctx, s)
 	if err != nil {
 		return status, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/journal/archive"
 )
 
 // Names below a data directory, which a backup has too.
@@ -26,11 +27,19 @@ const (
 // Source is what a backup is made of.
 type Source struct {
 	DataDir string // genesis and snapshots are taken from it
-	// Journal makes the files of the journal stand still and returns where they
-	// are, what they hold, and what to call when they were copied. It is called
-	// after the snapshots were copied, so that the journal covers each.
-	Journal  func(ctx context.Context) (dir string, id journal.ID, head journal.Head, release func() error, err error)
+	// Journal makes the files of the journal stand still. It is called after the
+	// snapshots were copied, so that the journal covers each.
+	Journal  func(ctx context.Context) (Still, error)
 	Progress Progress
+}
+
+// Still is a journal whose files stand still.
+type Still struct {
+	Dir       string
+	ID        journal.ID
+	Head      journal.Head
+	Elsewhere *Elsewhere // its events that are not below Dir
+	Release   func() error
 }
 
 // Write makes a backup in dir, which must not exist.
@@ -66,18 +75,18 @@ func (w *writer) all(ctx context.Context, s Source) error {
 	if err := w.snapshots(filepath.Join(s.DataDir, snapshotName)); err != nil {
 		return err
 	}
-	from, id, head, release, err := s.Journal(ctx)
+	still, err := s.Journal(ctx)
 	if err != nil {
 		return err
 	}
-	w.manifest.Journal, w.manifest.Head = id, head
-	files, err := tree(from)
+	w.manifest.Journal, w.manifest.Head, w.manifest.Elsewhere = still.ID, still.Head, still.Elsewhere
+	files, err := tree(still.Dir)
 	for i := 0; err == nil && i < len(files); i++ {
 		if !volatile(files[i]) {
-			err = w.add(filepath.Join(from, files[i]), journalName+"/"+files[i])
+			err = w.add(filepath.Join(still.Dir, files[i]), journalName+"/"+files[i])
 		}
 	}
-	if err = errors.Join(err, release()); err != nil {
+	if err = errors.Join(err, still.Release()); err != nil {
 		return err
 	}
 	err = w.add(filepath.Join(s.DataDir, genesisName), genesisName)
@@ -212,8 +221,9 @@ func strangers(dir string, m *Manifest) error {
 // Restore makes a data directory of a backup. It checks every byte, and writes an
 // incident into the journal, so that the node signs nothing until somebody
 // decides that it may: what the original signed after the backup is not known
-// here. dataDir must not exist, or be empty.
-func Restore(ctx context.Context, dir, dataDir string, p Progress) (m Manifest, err error) {
+// here. dataDir must not exist, or be empty. storage has the archived events; nil
+// means the directory in the backup.
+func Restore(ctx context.Context, dir, dataDir string, storage archive.Storage, p Progress) (m Manifest, err error) {
 	if m, err = Read(dir); err != nil {
 		return m, err
 	}
@@ -231,7 +241,7 @@ func Restore(ctx context.Context, dir, dataDir string, p Progress) (m Manifest, 
 	if err := os.RemoveAll(partial); err != nil {
 		return m, grade(err, "remove the unfinished restore "+partial)
 	}
-	if err := restoreInto(ctx, dir, partial, &m, p); err != nil {
+	if err := restoreInto(ctx, dir, partial, storage, &m, p); err != nil {
 		return m, grade(errors.Join(err, os.RemoveAll(partial)), "restore "+dir)
 	}
 	_ = os.Remove(dataDir) // empty, or absent; the rename says if neither
@@ -242,7 +252,7 @@ func Restore(ctx context.Context, dir, dataDir string, p Progress) (m Manifest, 
 	return m, grade(err, "restore "+dir)
 }
 
-func restoreInto(ctx context.Context, dir, into string, m *Manifest, p Progress) error {
+func restoreInto(ctx context.Context, dir, into string, storage archive.Storage, m *Manifest, p Progress) error {
 	if err := os.MkdirAll(into, 0o700); err != nil {
 		return err
 	}
@@ -257,7 +267,7 @@ func restoreInto(ctx context.Context, dir, into string, m *Manifest, p Progress)
 	if err := syncTree(into); err != nil {
 		return err
 	}
-	where := journal.Options{Dir: filepath.Join(into, journalName)}
+	where := journal.Options{Dir: filepath.Join(into, journalName), Archive: storage}
 	plan, err := journal.Inspect(where)
 	switch {
 	case err != nil:

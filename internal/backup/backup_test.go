@@ -13,6 +13,7 @@ import (
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/journal/archive"
 )
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -50,10 +51,10 @@ func running(t *testing.T) (dataDir string, j *journal.Journal, s Source) {
 			t.Fatal(err)
 		}
 	}
-	s = Source{DataDir: dataDir, Journal: func(context.Context) (string, journal.ID, journal.Head, func() error, error) {
+	s = Source{DataDir: dataDir, Journal: func(context.Context) (Still, error) {
 		head := j.Durable()
 		dir := filepath.Join(t.TempDir(), "checkpoint")
-		return dir, j.ID(), head, func() error { return os.RemoveAll(dir) }, j.Checkpoint(dir)
+		return Still{Dir: dir, ID: j.ID(), Head: head, Release: func() error { return os.RemoveAll(dir) }}, j.Checkpoint(dir)
 	}}
 	return dataDir, j, s
 }
@@ -88,7 +89,7 @@ func TestUnderLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		back := filepath.Join(filepath.Dir(dataDir), "restored"+string(rune('a'+round)))
-		if _, err := Restore(t.Context(), dir, back, nil); err != nil {
+		if _, err := Restore(t.Context(), dir, back, nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		checkRestored(t, back, j, m.Head)
@@ -179,7 +180,7 @@ func TestInterrupted(t *testing.T) {
 	if _, err := Write(t.Context(), dir, s); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Restore(ctx, dir, dataDir+".new", nil); !fault.Is(err, fault.Temporary) {
+	if _, err := Restore(ctx, dir, dataDir+".new", nil, nil); !fault.Is(err, fault.Temporary) {
 		t.Fatal(err)
 	}
 	if left, _ := filepath.Glob(dataDir + ".new*"); len(left) != 0 {
@@ -205,4 +206,66 @@ func FuzzManifest(f *testing.F) {
 			}
 		}
 	})
+}
+
+// remote is a storage that a checkpoint does not copy.
+type remote struct{ archive.Storage }
+
+// TestElsewhere makes a backup of a journal whose archive is in another place:
+// the backup refers to it, and is none of a segment that is gone.
+func TestElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	bucket := filepath.Join(dir, "bucket")
+	storage := remote{archive.NewLocal(nil, bucket)}
+	j, err := journal.Open(journal.Options{Dir: filepath.Join(dir, "data", journalName), Archive: storage, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	appendTo(t, j, 300)
+	report, err := j.Archive(t.Context(), 200, journal.ArchiveOptions{SegmentBytes: 4 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Source{DataDir: filepath.Join(dir, "data"), Journal: func(ctx context.Context) (Still, error) {
+		still := Still{Dir: filepath.Join(t.TempDir(), "checkpoint"), ID: j.ID(), Head: j.Durable(), Release: func() error { return nil }}
+		elsewhere, err := FindElsewhere(ctx, storage, j.Archived())
+		still.Elsewhere = elsewhere
+		return still, errors.Join(err, j.Checkpoint(still.Dir))
+	}}
+	to := filepath.Join(dir, "backup")
+	if _, err := Write(t.Context(), to, s); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Check(t.Context(), to, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Elsewhere{Storage: bucket, Segments: len(report.Segments), Last: 199, Bytes: report.Bytes}
+	if m.Elsewhere == nil || *m.Elsewhere != want {
+		t.Fatalf("%+v, want %+v", m.Elsewhere, want)
+	}
+	for i := range m.Files {
+		if strings.HasSuffix(m.Files[i].Path, ".segment") {
+			t.Errorf("%s is in the backup", m.Files[i].Path)
+		}
+	}
+	back := filepath.Join(dir, "restored")
+	if _, err := Restore(t.Context(), to, back, storage, nil); err != nil {
+		t.Fatal(err)
+	}
+	r, err := journal.Open(journal.Options{Dir: filepath.Join(back, journalName), Archive: storage, ReadOnly: true, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := r.Verify(t.Context(), 0, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(bucket, report.Segments[0].Name), 10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Write(t.Context(), to+"2", s); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), report.Segments[0].Name) {
+		t.Fatal(err)
+	}
 }

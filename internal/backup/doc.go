@@ -2,7 +2,7 @@
 //
 //	m, err := backup.Write(ctx, dir, backup.Source{Journal: checkpoint, ...})
 //	m, err := backup.Check(ctx, dir, nil)
-//	err = backup.Restore(ctx, dir, dataDir, nil)
+//	err = backup.Restore(ctx, dir, dataDir, nil, nil)
 //
 // A backup is a directory with the layout of a data directory, so every command
 // that reads one reads the other, and a file MANIFEST with the size and SHA-256 of

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -11,13 +12,18 @@ import (
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/journal/archive"
 )
 
 // ManifestName is the file that makes a directory a backup.
 const ManifestName = "MANIFEST"
 
-// Version is the format that this program writes and the newest it reads.
-const Version = 1
+// Version is the newest format that this program reads. It writes 1 where the
+// backup holds all events, so that older programs read it.
+const (
+	Version        = 2
+	versionWithout = 1 // [Manifest.Elsewhere]
+)
 
 // maxManifest bounds the memory for a manifest: millions of files.
 const maxManifest = 1 << 30
@@ -28,6 +34,39 @@ type Manifest struct {
 	Head    journal.Head // of the copied journal; it may hold later events
 	Time    int64        // Unix milliseconds at which it was finished
 	Files   []File       // ascending by path
+
+	// Elsewhere says where the archived events are when they are not in the
+	// backup; nil when all events are.
+	Elsewhere *Elsewhere
+}
+
+// Elsewhere is the part of a journal that a backup refers to and does not hold.
+type Elsewhere struct {
+	Storage  string // as its String says
+	Segments int
+	Last     uint64 // events 1 to Last are there
+	Bytes    int64  // of the segments
+}
+
+// FindElsewhere asks the storage for the size of each archived segment of a
+// journal: one that is missing or has another size is an error.
+func FindElsewhere(ctx context.Context, storage archive.Storage, segments []journal.Segment) (*Elsewhere, error) {
+	if len(segments) == 0 {
+		return nil, nil
+	}
+	e := &Elsewhere{Storage: storage.String(), Segments: len(segments), Last: segments[len(segments)-1].Last}
+	for i := range segments {
+		s := &segments[i]
+		size, err := storage.Size(ctx, s.Name)
+		if err == nil && size != s.Size {
+			err = fault.New(fault.Corrupt, "it has %d bytes, the journal says %d", size, s.Size)
+		}
+		if err != nil {
+			return nil, fault.Wrap(fault.Of(err), err, fmt.Sprintf("backup: archived events %d to %d (%s)", s.First, s.Last, s.Name))
+		}
+		e.Bytes += size
+	}
+	return e, nil
 }
 
 // File is one file of a backup.
@@ -47,7 +86,14 @@ func (m *Manifest) Bytes() (n int64) {
 
 func (m *Manifest) encode() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "alys backup %d\njournal %s\nhead %d %s\ntime %d\n", Version, m.Journal, m.Head.Sequence, m.Head.Hash, m.Time)
+	version := versionWithout
+	if m.Elsewhere != nil {
+		version = Version
+	}
+	fmt.Fprintf(&b, "alys backup %d\njournal %s\nhead %d %s\ntime %d\n", version, m.Journal, m.Head.Sequence, m.Head.Hash, m.Time)
+	if e := m.Elsewhere; e != nil {
+		fmt.Fprintf(&b, "elsewhere %d %d %d %q\n", e.Segments, e.Last, e.Bytes, e.Storage)
+	}
 	for i := range m.Files {
 		f := &m.Files[i]
 		fmt.Fprintf(&b, "%x %d %s\n", f.Sum, f.Size, f.Path)
@@ -77,7 +123,15 @@ func decodeManifest(data []byte) (m Manifest, err error) {
 	if !decodeHex(m.Journal[:], id) || !decodeHex(m.Head.Hash[:], hash) {
 		return bad("journal or hash are no hexadecimal digits")
 	}
-	for _, line := range lines[4 : len(lines)-2] {
+	files := lines[4 : len(lines)-2]
+	if len(files) > 0 && strings.HasPrefix(files[0], "elsewhere ") {
+		var e Elsewhere
+		if _, err := fmt.Sscanf(files[0], "elsewhere %d %d %d %q\n", &e.Segments, &e.Last, &e.Bytes, &e.Storage); err != nil {
+			return bad("the line %.300q is damaged", files[0])
+		}
+		m.Elsewhere, files = &e, files[1:]
+	}
+	for _, line := range files {
 		f, ok := decodeFile(strings.TrimSuffix(line, "\n"))
 		if !ok || len(m.Files) > 0 && m.Files[len(m.Files)-1].Path >= f.Path {
 			return bad("the line %.300q is damaged", line)

@@ -28,7 +28,9 @@ type Config struct {
 		HTTPAddr string
 	}
 	// Journal bounds the memory of the journal and how long a commit gathers.
+	// Archive is where archived events are; empty for the directory beside it.
 	Journal struct {
+		Archive     string
 		Cache       Size
 		MaxPending  Size
 		ScrubRate   Size

@@ -68,6 +68,7 @@ const (
 	kindHex      = "HEX"
 	kindLevel    = "LEVEL"
 	kindFormat   = "FORMAT"
+	kindURL      = "URL"
 )
 
 var settings = []Setting{
@@ -76,6 +77,13 @@ var settings = []Setting{
 		Help:    "directory of the journal, the execution layer's database and snapshots",
 		Allowed: "a path", check: func(c *Config) bool { return c.DataDir != "" },
 		field: func(c *Config) any { return &c.DataDir },
+	},
+	{
+		Key: "journal.archive", Group: Data, Kind: kindURL, Example: "s3://bucket/node-1?endpoint=s3.example.net:443",
+		Help:    "where archived events are kept; empty for journal/archive in the data directory",
+		Allowed: "empty, or s3://BUCKET/PREFIX?endpoint=HOST:PORT&region=NAME&insecure=BOOL; the keys are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment",
+		field:   func(c *Config) any { return &c.Journal.Archive },
+		check:   func(c *Config) bool { return c.Journal.Archive == "" || strings.HasPrefix(c.Journal.Archive, "s3://") },
 	},
 	{
 		Key: "chain-spec", Group: Chain, Kind: kindPath, Example: "chain.json",

@@ -27,6 +27,8 @@ func text(t *rapid.T, s *Setting) string {
 		return rapid.StringMatching(`[^\pC]+`).Draw(t, s.Key)
 	}
 	switch s.Kind {
+	case kindURL:
+		return rapid.SampledFrom([]string{"", "s3://bucket", "s3://bucket/a b?endpoint=h:1&insecure=true"}).Draw(t, s.Key)
 	case kindPath:
 		return rapid.StringMatching(`[^\pC]*`).Draw(t, s.Key)
 	case kindBool:

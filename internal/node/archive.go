@@ -7,6 +7,7 @@ import (
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/journal/archive"
 	"github.com/AnduroProject/alys-go/snapshot"
 )
 
@@ -21,8 +22,8 @@ func (n *Node) Archive(ctx context.Context, before uint64, o journal.ArchiveOpti
 }
 
 // ArchiveStopped does the same for a node that does not run.
-func ArchiveStopped(ctx context.Context, dataDir string, before uint64, o journal.ArchiveOptions, log *slog.Logger) (r journal.ArchiveReport, err error) {
-	where := journal.Options{Dir: JournalDir(dataDir), Logger: log}
+func ArchiveStopped(ctx context.Context, dataDir string, storage archive.Storage, before uint64, o journal.ArchiveOptions, log *slog.Logger) (r journal.ArchiveReport, err error) {
+	where := journal.Options{Dir: JournalDir(dataDir), Archive: storage, Logger: log}
 	if p, err := journal.Inspect(where); err != nil {
 		return r, err
 	} else if p.ID == (journal.ID{}) && p.Refusal == nil { // Open would make one

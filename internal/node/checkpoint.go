@@ -23,6 +23,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/internal/restart"
 	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/journal/archive"
 	"github.com/AnduroProject/alys-go/snapshot"
 )
 
@@ -42,8 +43,8 @@ type Restored struct {
 // other place, which must not exist or be empty, it begins a new journal: the
 // blocks and the states that depend on them alone are its first turns, and an
 // incident holds signing. The directory is there whole or not at all.
-func RestoreSnapshot(ctx context.Context, from io.Reader, dataDir string, log *slog.Logger, progress func(blocks uint64)) (Restored, error) {
-	r := &restoring{ctx: ctx, log: log, progress: progress}
+func RestoreSnapshot(ctx context.Context, from io.Reader, dataDir string, storage archive.Storage, log *slog.Logger, progress func(blocks uint64)) (Restored, error) {
+	r := &restoring{ctx: ctx, storage: storage, log: log, progress: progress}
 	var err error
 	if r.in, err = newFrameReader(from); err != nil {
 		return Restored{}, err
@@ -71,6 +72,7 @@ func RestoreSnapshot(ctx context.Context, from io.Reader, dataDir string, log *s
 type restoring struct {
 	ctx      context.Context
 	in       *frameReader
+	storage  archive.Storage // of the journal that is there; nil for the directory in it
 	log      *slog.Logger
 	progress func(blocks uint64)
 	result   Restored
@@ -103,7 +105,7 @@ func (r *restoring) check() error {
 
 // own puts a snapshot back where it was taken.
 func (r *restoring) own(dataDir string) (err error) {
-	j, err := journal.Open(journal.Options{Dir: JournalDir(dataDir), ReadOnly: true, CacheBytes: 32 << 20, Logger: r.log})
+	j, err := journal.Open(journal.Options{Dir: JournalDir(dataDir), Archive: r.storage, ReadOnly: true, CacheBytes: 32 << 20, Logger: r.log})
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func FuzzExport(f *testing.F) {
 	f.Add([]byte("ALYSEXPT\x00\x00\x00\x02"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, file := range [][]byte{body, sealed(body)} {
-			_, err := node.RestoreSnapshot(t.Context(), bytes.NewReader(file), "", slog.New(slog.DiscardHandler), nil)
+			_, err := node.RestoreSnapshot(t.Context(), bytes.NewReader(file), "", nil, slog.New(slog.DiscardHandler), nil)
 			if err == nil {
 				t.Fatal("an export without a snapshot is whole")
 			}

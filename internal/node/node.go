@@ -113,7 +113,7 @@ func (*Node) now() int64 { return time.Now().UnixMilli() }
 func (n *Node) openJournal(ctx context.Context) error {
 	var err error
 	n.journal, err = journal.Open(journal.Options{
-		Dir: JournalDir(n.opt.DataDir), CacheBytes: int64(n.opt.JournalCacheMB) << 20,
+		Dir: JournalDir(n.opt.DataDir), Archive: n.opt.Archive, CacheBytes: int64(n.opt.JournalCacheMB) << 20,
 		MaxPendingBytes: n.opt.MaxPendingBytes, CommitDelay: n.opt.CommitDelay, Logger: n.log,
 		OnDurable: func(h journal.Head) {
 			if r := n.releasing.Load(); r != nil {
@@ -130,7 +130,7 @@ func (n *Node) openJournal(ctx context.Context) error {
 	if n.opt.ScrubRate > 0 {
 		n.scrubber = scrub.New(scrub.Options{
 			Journal: n.journal.Checkpoint, Scratch: filepath.Join(n.opt.DataDir, "scrub"), Snapshots: SnapshotDir(n.opt.DataDir),
-			BytesPerSecond: n.opt.ScrubRate, Logger: n.log,
+			Archive: n.opt.Archive, BytesPerSecond: n.opt.ScrubRate, Logger: n.log,
 		})
 	}
 	if err := n.journalPresent(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
+	"github.com/AnduroProject/alys-go/journal/archive"
 )
 
 // Options of a node. Only DataDir is always needed; a data directory that was
@@ -30,7 +31,8 @@ type Options struct {
 
 	BuildWait       time.Duration // between asking for a payload and fetching it
 	EngineCacheMB   int
-	EngineHTTPAddr  string // loopback address of the execution layer's JSON-RPC; empty for none
+	EngineHTTPAddr  string          // loopback address of the execution layer's JSON-RPC; empty for none
+	Archive         archive.Storage // of archived events; nil for the directory in the journal's
 	JournalCacheMB  int
 	MaxPendingBytes int           // of events and contents not yet on disk
 	CommitDelay     time.Duration // that a busy journal gathers events

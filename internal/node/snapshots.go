@@ -11,6 +11,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/restart"
 	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/journal/archive"
 	"github.com/AnduroProject/alys-go/snapshot"
 )
 
@@ -52,11 +53,11 @@ func DescribeSnapshot(m snapshot.Manifest) SnapshotInfo {
 // TakeSnapshot takes a snapshot of a stopped node at its journal's end, which a
 // newer program can then upgrade from. The turns after the newest snapshot are
 // handled again; no effect leaves.
-func TakeSnapshot(ctx context.Context, dataDir string, keep int, log *slog.Logger) (m snapshot.Manifest, err error) {
+func TakeSnapshot(ctx context.Context, dataDir string, storage archive.Storage, keep int, log *slog.Logger) (m snapshot.Manifest, err error) {
 	if _, err := os.Stat(JournalDir(dataDir)); errors.Is(err, os.ErrNotExist) {
 		return m, fault.New(fault.Invalid, "data directory %s holds no journal: name another with --data-dir: %w", dataDir, journal.ErrAbsent)
 	}
-	j, err := journal.Open(journal.Options{Dir: JournalDir(dataDir), CacheBytes: 32 << 20, Logger: log})
+	j, err := journal.Open(journal.Options{Dir: JournalDir(dataDir), Archive: storage, CacheBytes: 32 << 20, Logger: log})
 	if err != nil {
 		return m, err
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/AnduroProject/alys-go/journal/archive"
 )
 
 // pacedFS is the operating system's file system, read at a bounded rate.
@@ -86,4 +88,16 @@ func (f *pacedFile) Read(b []byte) (int, error) {
 func (f *pacedFile) ReadAt(b []byte, off int64) (int, error) {
 	f.fs.pace(len(b))
 	return f.File.ReadAt(b, off)
+}
+
+// pacedStorage reads archived events within the same rate.
+type pacedStorage struct {
+	archive.Storage
+	fs *pacedFS
+}
+
+// ReadAt implements archive.Storage.
+func (s pacedStorage) ReadAt(ctx context.Context, name string, p []byte, off int64) error {
+	s.fs.pace(len(p))
+	return s.Storage.ReadAt(ctx, name, p, off)
 }

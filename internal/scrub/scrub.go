@@ -26,6 +26,7 @@ import (
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/journal/archive"
 	"github.com/AnduroProject/alys-go/snapshot"
 )
 
@@ -38,6 +39,8 @@ type Options struct {
 	Scratch string
 	// Snapshots is the directory of the snapshots.
 	Snapshots string
+	// Archive has the archived events; nil means the directory in the checkpoint.
+	Archive archive.Storage
 	// BytesPerSecond bounds what is read.
 	BytesPerSecond int64
 	// Pause is the time between two passes; 0 means an hour.
@@ -159,7 +162,11 @@ func (s *Scrubber) judged(what string, err error) error {
 // journal verifies the checkpoint. Verifying ends with the first damage, so it
 // goes on behind it, until the end.
 func (s *Scrubber) journal(ctx context.Context, dir string) error {
-	j, err := journal.Open(journal.Options{FS: s.fs, Dir: dir, ReadOnly: true, CacheBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler)})
+	where := journal.Options{FS: s.fs, Dir: dir, ReadOnly: true, CacheBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler)}
+	if s.opt.Archive != nil {
+		where.Archive = pacedStorage{s.opt.Archive, s.fs}
+	}
+	j, err := journal.Open(where)
 	if err != nil {
 		return s.judged("journal", err)
 	}

@@ -18,11 +18,13 @@ import (
 // '.'. Its methods may be called from any goroutine.
 //
 // An error has grade Corrupt when the object is not there or cannot be read for
-// good, Temporary when the storage does not answer or is full.
+// good, Temporary when the storage does not answer or is full, Invalid when it
+// refuses us.
 type Storage interface {
 	// Put stores what write produces. When it returns nil the object is durable
 	// and whole; until then nothing is seen under the name. An object of the
-	// same name is replaced. An error of write is returned and stores nothing.
+	// same name is replaced, or, where others may use it, compared and refused.
+	// An error of write is returned and stores nothing.
 	Put(ctx context.Context, name string, write func(io.Writer) error) error
 	// ReadAt fills p from offset off.
 	ReadAt(ctx context.Context, name string, p []byte, off int64) error
@@ -160,7 +162,7 @@ func readError(err error, path string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, os.ErrNotExist):
-		return fault.New(fault.Corrupt, "archive file %s is missing: put it back from a backup: %w", path, err)
+		return fault.New(fault.Corrupt, "archive file %s is missing: put it back from a backup, or name the storage that has it (journal.archive): %w", path, err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fault.New(fault.Corrupt, "archive file %s is shorter than it was: %w", path, err)
 	default:
