@@ -28,7 +28,7 @@ func TestReadInPlace(t *testing.T) {
 	if _, err := Check(t.Context(), dir, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Restore(t.Context(), dir, filepath.Join(t.TempDir(), "restored"), nil); err != nil {
+	if _, err := Restore(t.Context(), dir, filepath.Join(t.TempDir(), "restored"), nil, nil); err != nil {
 		t.Fatal(err)
 	}
 }
