@@ -4,33 +4,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 )
-
-// group is what one commit writes: the events and contents of one batch.
-type group struct {
-	batch *pebble.Batch
-	first uint64 // first event
-	last  Head
-	bytes int // counted in Journal.pending
-}
-
-func (j *Journal) newGroup() *group {
-	return &group{batch: j.db.NewBatch(
-		pebble.WithInitialSizeBytes(256<<10),
-		pebble.WithMaxRetainedSizeBytes(2*j.opt.MaxPendingBytes))}
-}
-
-func (g *group) empty() bool { return g.batch.Empty() }
-
-func (g *group) reset() {
-	g.batch.Reset()
-	g.first, g.last, g.bytes = 0, Head{}, 0
-}
 
 // Append gives the event its place in the journal: it encodes it, chains it and
 // queues it with the contents it brings, and returns the new head. It does not
@@ -47,6 +25,42 @@ func (g *group) reset() {
 func (j *Journal) Append(e *Event, contents []Content) (Head, error) {
 	j.appending.Lock()
 	defer j.appending.Unlock()
+	return j.append(e, contents)
+}
+
+// AppendBatch appends events that bring no contents, as Append does one after
+// the other, and returns the head after the last of them. They become durable
+// together where they fit in one group. On an error the events before the one
+// it names are in the journal.
+func (j *Journal) AppendBatch(events []Event) (Head, error) {
+	j.appending.Lock()
+	defer j.appending.Unlock()
+	j.hold(true)
+	defer j.hold(false)
+	head := j.tip
+	for i := range events {
+		var err error
+		if head, err = j.append(&events[i], nil); err != nil {
+			return j.tip, err
+		}
+	}
+	return head, nil
+}
+
+// hold keeps the committer from taking half of a batch.
+func (j *Journal) hold(on bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.held = on
+	if on {
+		j.batches++
+		return
+	}
+	j.work.Signal()
+}
+
+// append needs appending.
+func (j *Journal) append(e *Event, contents []Content) (Head, error) {
 	if j.opt.ReadOnly {
 		return Head{}, ErrReadOnly
 	}
@@ -207,6 +221,10 @@ func (j *Journal) enqueue(head Head, envelope []byte) error {
 	for j.pending >= j.opt.MaxPendingBytes && j.Err() == nil && !j.closing {
 		j.stats.waits.Add(1)
 		j.hasten()
+		if j.held { // the batch is larger than a group
+			j.held = false
+			j.work.Signal()
+		}
 		j.space.Wait()
 	}
 	if err := j.Err(); err != nil {
@@ -241,95 +259,10 @@ func (j *Journal) enqueue(head Head, envelope []byte) error {
 	j.queue.bytes += size
 	j.pending += size
 	j.last = head
-	if wake {
+	if wake && !j.held {
 		j.work.Signal()
 	}
 	return nil
-}
-
-// commitLoop is the committer: it takes everything that waits, makes it
-// durable, tells OnDurable, then those who wait, and starts again. It ends when
-// the journal is closed and nothing is left, or with the first error.
-func (j *Journal) commitLoop() {
-	defer close(j.done)
-	busy := false
-	for {
-		if busy {
-			j.gather()
-		}
-		j.mu.Lock()
-		for j.queue.empty() && !j.closing && j.Err() == nil {
-			j.work.Wait()
-		}
-		if j.queue.empty() || j.Err() != nil {
-			j.mu.Unlock()
-			return
-		}
-		g := j.queue
-		j.queue, j.spare = j.spare, nil
-		j.mu.Unlock()
-
-		start := time.Now()
-		if err := j.commit(g); err != nil {
-			j.fail(err)
-			return
-		}
-		j.stats.committed(g, time.Since(start))
-		head := g.last
-		j.durable.Store(&head)
-		if j.opt.OnDurable != nil {
-			j.opt.OnDurable(head)
-		}
-
-		j.mu.Lock()
-		j.pending -= g.bytes
-		g.reset()
-		j.spare = g
-		j.space.Broadcast()
-		j.wakeWaiters(head.Sequence)
-		busy = !j.queue.empty()
-		j.mu.Unlock()
-	}
-}
-
-// gather lets events come for the next group.
-func (j *Journal) gather() {
-	if j.opt.CommitDelay == 0 {
-		return
-	}
-	enough := time.NewTimer(j.opt.CommitDelay)
-	defer enough.Stop()
-	select {
-	case <-enough.C:
-	case <-j.hurry:
-	}
-}
-
-// hasten ends gathering: it is for those who wait for the next commit.
-func (j *Journal) hasten() {
-	select {
-	case j.hurry <- struct{}{}:
-	default:
-	}
-}
-
-// commit writes one group. The order is what recovery relies on: the batch is
-// on disk before the head file names its last event.
-func (j *Journal) commit(g *group) error {
-	start := time.Now()
-	err := guarded(func() error { return j.db.Apply(g.batch, pebble.Sync) })
-	applied := time.Now()
-	if err == nil {
-		err = j.head.write(g.last)
-	}
-	j.stats.databaseTime.Add(int64(applied.Sub(start)))
-	j.stats.headTime.Add(int64(time.Since(applied)))
-	if err == nil {
-		return nil
-	}
-	return fault.Wrap(fault.Fatal, err, fmt.Sprintf(
-		"journal %s: events %d to %d could not be written, the last durable one is %d; free or repair the disk and start again",
-		j.opt.Dir, g.first, g.last.Sequence, j.Durable().Sequence))
 }
 
 // recentLimit bounds the memory of recently written contents: 8192 hashes are

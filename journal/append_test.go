@@ -413,3 +413,48 @@ func TestManyWaiters(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAppendBatch appends batches from several goroutines, some of them larger
+// than a group and some with an event that is refused.
+func TestAppendBatch(t *testing.T) {
+	o := Options{FS: vfs.NewMem(), Dir: "j", Logger: quiet, MaxPendingBytes: 4 << 10}
+	j := mustOpen(t, o)
+	var order sync.Mutex
+	var running sync.WaitGroup
+	for w := range 8 {
+		running.Go(func() {
+			for i := range 20 {
+				order.Lock()
+				first := j.Head().Sequence + 1
+				events := make([]Event, 1+(w*7+i*3)%60)
+				for k := range events {
+					events[k] = Event{Sequence: first + uint64(k), Time: 1, Actor: "a", Type: "t", Schema: 1, Stored: true, Message: make([]byte, 100)}
+				}
+				bad := i%5 == 4
+				if bad {
+					events[len(events)-1].Sequence++
+				}
+				head, err := j.AppendBatch(events)
+				order.Unlock()
+				want := first + uint64(len(events)) - 1
+				if bad {
+					want--
+				}
+				if bad != (fault.Of(err) == fault.Invalid) || head.Sequence != want {
+					t.Errorf("batch from %d of %d: head %d, error %v", first, len(events), head.Sequence, err)
+				}
+				if err := j.WaitDurable(t.Context(), head.Sequence); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	running.Wait()
+	report, err := j.Verify(t.Context(), 0, 0, nil)
+	if err != nil || report.Events != j.Head().Sequence {
+		t.Errorf("verified %d of %d events: %v", report.Events, j.Head().Sequence, err)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+}

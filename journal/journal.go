@@ -56,8 +56,8 @@ type Options struct {
 	// Logger receives warnings and errors; nil means slog.Default().
 	Logger *slog.Logger
 	// OnDurable is called by the committer after each group is on disk, in
-	// order, before those who wait for it go on. No event after head is
-	// written while it runs: it must be quick, and must not call Close.
+	// order, before those who wait for it go on. No event after head counts as
+	// durable while it runs: it must be quick, and must not call Close.
 	OnDurable func(head Head)
 
 	// For tests: a log that is rotated often, and a Close that is quick after a
@@ -116,7 +116,7 @@ type Journal struct {
 	archiving  sync.Mutex // held by the one Archive under way
 	forgetting sync.Mutex // held while events leave the database, and by Checkpoint
 
-	head *headFile // nil when read-only; the committer's until it ends
+	head *headFile // nil when read-only; headLoop's until it ends
 
 	durable atomic.Pointer[Head]
 	failure atomic.Pointer[error] // the sticky error
@@ -142,8 +142,11 @@ type Journal struct {
 	idle    *sync.Cond    // readers shrank
 	waiters []*waiter     // for durability, by sequence
 	hurry   chan struct{} // ends gathering early; has room for one
-	spare   *group        // the committer's second group, nil while it writes it
-	done    chan struct{} // closed when the committer ended; nil when read-only
+	held    bool          // a batch is being queued
+	batches uint64        // counts them
+	spare   *group        // the second group, nil while commitLoop writes it
+	applied chan applied  // from commitLoop to headLoop
+	done    chan struct{} // closed when both ended; nil when read-only
 	failed  chan struct{} // closed by fail
 
 	ended  atomic.Bool // closing, for iterators
@@ -220,8 +223,11 @@ func (j *Journal) broken() bool {
 // waiter is one call of WaitDurable.
 type waiter struct {
 	sequence uint64
-	wake     chan struct{}
+	wake     chan struct{} // has room for the one message that it gets
 }
+
+// waiterPool keeps waiters that are on no list and whose channel is empty.
+var waiterPool = sync.Pool{New: func() any { return &waiter{wake: make(chan struct{}, 1)} }}
 
 // wakeWaiters wakes those whose event is durable: each has a channel of its own
 // and the list is in order, so that a commit wakes nobody who would go back to
@@ -229,7 +235,7 @@ type waiter struct {
 func (j *Journal) wakeWaiters(durable uint64) {
 	n := 0
 	for n < len(j.waiters) && j.waiters[n].sequence <= durable {
-		close(j.waiters[n].wake)
+		j.waiters[n].wake <- struct{}{}
 		n++
 	}
 	rest := copy(j.waiters, j.waiters[n:])
@@ -239,7 +245,8 @@ func (j *Journal) wakeWaiters(durable uint64) {
 
 // await adds a waiter. It needs mu.
 func (j *Journal) await(sequence uint64) *waiter {
-	w := &waiter{sequence, make(chan struct{})}
+	w := waiterPool.Get().(*waiter)
+	w.sequence = sequence
 	at := len(j.waiters)
 	for at > 0 && j.waiters[at-1].sequence > sequence {
 		at--
@@ -254,7 +261,10 @@ func (j *Journal) leaveWaiters(w *waiter) {
 	defer j.mu.Unlock()
 	if at := slices.Index(j.waiters, w); at >= 0 {
 		j.waiters = slices.Delete(j.waiters, at, at+1)
+	} else {
+		<-w.wake
 	}
+	waiterPool.Put(w)
 }
 
 // WaitDurable returns nil once the event of that sequence is on disk, which
@@ -284,6 +294,7 @@ func (j *Journal) WaitDurable(ctx context.Context, sequence uint64) error {
 		j.mu.Unlock()
 		select {
 		case <-w.wake:
+			waiterPool.Put(w)
 		case <-ctx.Done():
 			j.leaveWaiters(w)
 			return fault.Wrap(fault.Temporary, ctx.Err(), fmt.Sprintf("journal: wait for event %d", sequence))

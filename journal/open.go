@@ -149,7 +149,7 @@ func (j *Journal) openForWriting(p examined) error {
 	}
 	j.begin(p.plan.Last, p.tail.time)
 	j.queue, j.spare = j.newGroup(), j.newGroup()
-	j.done = make(chan struct{})
+	j.applied, j.done = make(chan applied, 1), make(chan struct{})
 	go j.commitLoop()
 	return nil
 }

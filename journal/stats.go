@@ -17,16 +17,18 @@ type counters struct {
 	largest                     atomic.Uint64
 }
 
-func (c *counters) committed(g *group, took time.Duration) {
+// committed counts a group whose head was written from start to end.
+func (c *counters) committed(a applied, start, end time.Time) {
 	c.commits.Add(1)
-	n := g.last.Sequence - g.first + 1
+	n := a.last.Sequence - a.first + 1
 	c.events.Add(n)
-	c.largest.Store(max(c.largest.Load(), n)) // the committer alone writes it
-	c.bytes.Add(uint64(g.bytes))
-	c.commitTime.Add(int64(took))
-	if int64(took) > c.slowest.Load() {
-		c.slowest.Store(int64(took))
-	}
+	c.largest.Store(max(c.largest.Load(), n)) // headLoop alone writes it
+	c.bytes.Add(uint64(a.bytes))
+	c.databaseTime.Add(int64(a.synced.Sub(a.start)))
+	c.headTime.Add(int64(end.Sub(start)))
+	took := int64(end.Sub(a.start))
+	c.commitTime.Add(took)
+	c.slowest.Store(max(c.slowest.Load(), took))
 }
 
 func (c *counters) wrote(f *freshContent) {
@@ -48,7 +50,7 @@ type Stats struct {
 	ContentStored uint64        // of these as they are stored
 	Suppressed    uint64        // contents not written again
 	Waits         uint64        // times Append waited for the disk
-	CommitTime    time.Duration // spent in commits
+	CommitTime    time.Duration // spent in commits, two of which may overlap
 	DatabaseTime  time.Duration // of these, for the database's write and sync
 	HeadTime      time.Duration // of these, for the head file's
 	SlowestCommit time.Duration

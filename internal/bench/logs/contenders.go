@@ -42,32 +42,30 @@ var contenders = []contender{
 
 // ours is the journal, with an event of one stored message.
 type ours struct {
-	j     *journal.Journal
-	mu    sync.Mutex
-	event journal.Event
+	j      *journal.Journal
+	mu     sync.Mutex
+	events []journal.Event
 }
 
 func openJournal(dir string) (eventLog, error) {
 	j, err := journal.Open(journal.Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	if err != nil {
-		return nil, err
-	}
-	return &ours{j: j, event: journal.Event{Actor: "counter", Type: "load", Schema: 1, Stored: true, Time: 1}}, nil
+	return &ours{j: j}, err
 }
 
 func (o *ours) append(payloads [][]byte) error {
 	o.mu.Lock()
-	for _, p := range payloads {
-		o.event.Sequence++
-		o.event.Message = p
-		if _, err := o.j.Append(&o.event, nil); err != nil {
-			o.mu.Unlock()
-			return err
-		}
+	next := o.j.Head().Sequence + 1
+	o.events = o.events[:0]
+	for i, p := range payloads {
+		o.events = append(o.events, journal.Event{
+			Actor: "counter", Type: "load", Schema: 1, Stored: true, Time: 1, Sequence: next + uint64(i), Message: p})
 	}
-	last := o.event.Sequence
+	head, err := o.j.AppendBatch(o.events)
 	o.mu.Unlock()
-	return o.j.WaitDurable(context.Background(), last)
+	if err != nil {
+		return err
+	}
+	return o.j.WaitDurable(context.Background(), head.Sequence)
 }
 
 func (o *ours) close() error { return o.j.Close() }

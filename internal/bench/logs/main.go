@@ -4,6 +4,9 @@
 //
 //	make bench-journal [CELL=2s]
 //
+// To compare two versions of the journal on a busy machine, run a part of it with
+// each by turns: -two -writers 8,64 -batches 1,100.
+//
 // It is a module of its own, so that these libraries are not among the
 // dependencies of the node; go.work beside it makes it use the journal of this
 // tree. Nothing passes or fails here: the figures are for reading.
@@ -19,7 +22,7 @@
 // # How each log is used
 //
 //   - alys journal, raw Pebble: by all writers at once; they group commits
-//     themselves. Of the journal only Append is under a lock, since one
+//     themselves. Of the journal only AppendBatch is under a lock, since one
 //     sequencer decides about the order; waiting is not.
 //   - etcd WAL, raft-wal, tidwall/wal: one goroutine takes everything that
 //     waits, up to 4096 entries, and writes it as one append with one sync, as
@@ -38,6 +41,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,6 +67,27 @@ type contender struct {
 	open     func(dir string) (eventLog, error)
 }
 
+// Shapes of the cells.
+var (
+	writerCounts = []int{1, 8, 64, 256}
+	batchSizes   = []int{1, 10, 100, 1000}
+)
+
+// into returns the setter of a flag that is a list of positive numbers.
+func into(list *[]int) func(string) error {
+	return func(text string) error {
+		*list = nil
+		for part := range strings.SplitSeq(text, ",") {
+			n, err := strconv.Atoi(part)
+			if err != nil || n < 1 || n >= len(payloads) {
+				return fmt.Errorf("%q is no number from 1 to %d", part, len(payloads)-1)
+			}
+			*list = append(*list, n)
+		}
+		return nil
+	}
+}
+
 type cell struct {
 	Log       string  `json:"log"`
 	Writers   int     `json:"writers"`
@@ -77,7 +103,13 @@ func main() {
 	parent := flag.String("dir", "", "where to write; the system's temporary directory when empty")
 	length := flag.Duration("cell", 2*time.Second, "how long each cell runs")
 	asJSON := flag.Bool("json", false, "print the cells as JSON")
+	flag.Func("writers", "numbers of writers, with commas between", into(&writerCounts))
+	flag.Func("batches", "sizes of batches, with commas between", into(&batchSizes))
+	two := flag.Bool("two", false, "only the journal and raw Pebble")
 	flag.Parse()
+	if *two {
+		contenders = contenders[:rawPebble+1]
+	}
 	dir, err := os.MkdirTemp(*parent, "alys-bench-logs-")
 	if err == nil {
 		defer os.RemoveAll(dir)
@@ -100,8 +132,8 @@ func run(dir string, length time.Duration, asJSON bool) error {
 		fmt.Printf("%s, %d processors, %s, %d-byte payloads, %v a cell\nfsync of 4 KiB, p50 %v\n\n",
 			runtime.Version(), runtime.NumCPU(), time.Now().UTC().Format(time.DateOnly), payloadBytes, length, fsync)
 	}
-	for _, writers := range []int{1, 8, 64, 256} {
-		for _, batch := range []int{1, 10, 100, 1000} {
+	for _, writers := range writerCounts {
+		for _, batch := range batchSizes {
 			var row []cell
 			for _, c := range contenders {
 				m, err := measure(filepath.Join(dir, "cell"), c, writers, batch, length)
@@ -159,7 +191,7 @@ func verdict(cells []cell) {
 		case ours.Writers >= 8:
 			text = fmt.Sprintf("%.2f x raw Pebble (0.8 wanted): %s", share, met(share >= 0.8))
 		}
-		if ours.Batch >= 10 {
+		if ours.Batch >= 10 && len(row) > rawPebble+1 {
 			best := cell{}
 			for i, m := range row {
 				if contenders[i].verified && i != ourJournal && i != rawPebble && m.PerSecond > best.PerSecond {
