@@ -23,10 +23,51 @@ func BenchmarkCommit(b *testing.B) {
 	for _, writers := range []int{1, 8, 64, 256} {
 		for _, batch := range []int{1, 10, 100, 1000} {
 			name := fmt.Sprintf("writers=%d/batch=%d/", writers, batch)
-			b.Run(name+"journal", func(b *testing.B) { benchCommit(b, writers, batch, journalWriter(b)) })
-			b.Run(name+"pebble", func(b *testing.B) { benchCommit(b, writers, batch, pebbleWriter(b)) })
+			b.Run(name+"journal", func(b *testing.B) { benchCommit(b, writers, batch, journalWriter(b, benchDir(b))) })
+			b.Run(name+"pebble", func(b *testing.B) { benchCommit(b, writers, batch, pebbleWriter(b, vfs.Default, b.TempDir())) })
 		}
 	}
+}
+
+// BenchmarkCommitSlowSync is the same in memory with syncs of 2 ms: it shows how
+// many syncs a batch waits for, on a machine whose disk is not quiet.
+func BenchmarkCommitSlowSync(b *testing.B) {
+	for _, writers := range []int{1, 8, 64} {
+		for _, batch := range []int{1, 10, 100} {
+			name := fmt.Sprintf("writers=%d/batch=%d/", writers, batch)
+			b.Run(name+"journal", func(b *testing.B) {
+				benchCommit(b, writers, batch, journalWriter(b, Options{FS: slowFS{vfs.NewMem()}, Dir: "j", Logger: quiet}))
+			})
+			b.Run(name+"pebble", func(b *testing.B) {
+				benchCommit(b, writers, batch, pebbleWriter(b, slowFS{vfs.NewMem()}, "p"))
+			})
+		}
+	}
+}
+
+const slowSync = 2 * time.Millisecond
+
+// slowFS is a file system whose syncs of files take slowSync.
+type slowFS struct{ vfs.FS }
+
+type slowFile struct{ vfs.File }
+
+func (f slowFile) Sync() error     { time.Sleep(slowSync); return f.File.Sync() }
+func (f slowFile) SyncData() error { time.Sleep(slowSync); return f.File.SyncData() }
+
+func (s slowFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := s.FS.Create(name, c)
+	return slowFile{f}, err
+}
+
+func (s slowFS) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := s.FS.ReuseForWrite(oldname, newname, c)
+	return slowFile{f}, err
+}
+
+func (s slowFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	f, err := s.FS.OpenReadWrite(name, c, o...)
+	return slowFile{f}, err
 }
 
 // benchCommit makes b.N commits of a batch and reports their latencies.
@@ -66,29 +107,31 @@ func commitEvent(r *rand.ChaCha8) *Event {
 	return e
 }
 
-func journalWriter(b *testing.B) func(int) error {
-	j := mustOpen(b, benchDir(b))
+func journalWriter(b *testing.B, o Options) func(int) error {
+	j := mustOpen(b, o)
 	b.Cleanup(func() { _ = j.Close() })
 	e := commitEvent(rand.NewChaCha8([32]byte{1}))
 	var appending sync.Mutex
+	var events []Event
 	return func(batch int) error {
 		appending.Lock()
+		events = events[:0]
 		for range batch {
-			e.Sequence = j.tip.Sequence + 1
-			if _, err := j.Append(e, nil); err != nil {
-				appending.Unlock()
-				return err
-			}
+			e.Sequence = j.tip.Sequence + 1 + uint64(len(events))
+			events = append(events, *e)
 		}
-		last := e.Sequence
+		head, err := j.AppendBatch(events)
 		appending.Unlock()
-		return j.WaitDurable(b.Context(), last)
+		if err != nil {
+			return err
+		}
+		return j.WaitDurable(b.Context(), head.Sequence)
 	}
 }
 
-func pebbleWriter(b *testing.B) func(int) error {
+func pebbleWriter(b *testing.B, fs vfs.FS, dir string) func(int) error {
 	cache := pebble.NewCache(64 << 20)
-	db, err := openDatabase(b.TempDir(), databaseOptions(vfs.Default, cache, &databaseLog{log: quiet}))
+	db, err := openDatabase(dir, databaseOptions(fs, cache, &databaseLog{log: quiet}))
 	if err != nil {
 		b.Fatal(err)
 	}
