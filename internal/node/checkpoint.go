@@ -25,6 +25,7 @@ import (
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/journal/archive"
 	"github.com/AnduroProject/alys-go/snapshot"
+	"github.com/AnduroProject/alys-go/snapshot/exportfile"
 )
 
 // Restored says what [RestoreSnapshot] made of an export.
@@ -46,7 +47,7 @@ type Restored struct {
 func RestoreSnapshot(ctx context.Context, from io.Reader, dataDir string, storage archive.Storage, log *slog.Logger, progress func(blocks uint64)) (Restored, error) {
 	r := &restoring{ctx: ctx, storage: storage, log: log, progress: progress}
 	var err error
-	if r.in, err = newFrameReader(from); err != nil {
+	if r.in, err = exportfile.NewReader(from); err != nil {
 		return Restored{}, err
 	}
 	if dataDir == "" {
@@ -71,7 +72,7 @@ func RestoreSnapshot(ctx context.Context, from io.Reader, dataDir string, storag
 // restoring is one run of [RestoreSnapshot].
 type restoring struct {
 	ctx      context.Context
-	in       *frameReader
+	in       *exportfile.Reader
 	storage  archive.Storage // of the journal that is there; nil for the directory in it
 	log      *slog.Logger
 	progress func(blocks uint64)
@@ -89,7 +90,7 @@ type restoring struct {
 
 // check reads everything and stores nothing.
 func (r *restoring) check() error {
-	manifest, err := r.in.want(frameManifest)
+	manifest, err := r.in.Want(exportfile.Manifest)
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func (r *restoring) own(dataDir string) (err error) {
 	if err != nil {
 		return err
 	}
-	manifest, err := r.in.want(frameManifest)
+	manifest, err := r.in.Want(exportfile.Manifest)
 	if err != nil {
 		return err
 	}
@@ -142,15 +143,15 @@ func (r *restoring) chunks(in *snapshot.Incoming) error {
 	r.from = in.Manifest()
 	r.result.Snapshot = DescribeSnapshot(r.from)
 	for {
-		kind, data, err := r.in.next()
+		kind, data, err := r.in.Next()
 		if err != nil {
 			return err
 		}
-		if kind == frameGenesis {
+		if kind == exportfile.Genesis {
 			r.genesis = bytes.Clone(data)
 			break
 		}
-		if kind != frameChunk {
+		if kind != exportfile.Chunk {
 			return fault.New(fault.Corrupt, "the export has a part of kind %d among the chunks", kind)
 		}
 		if err := in.Chunk(data); err != nil {
@@ -161,10 +162,10 @@ func (r *restoring) chunks(in *snapshot.Incoming) error {
 		}
 	}
 	var err error
-	if r.spec, err = r.in.want(frameSpec); err != nil {
+	if r.spec, err = r.in.Want(exportfile.Spec); err != nil {
 		return err
 	}
-	r.payload, err = r.in.want(framePayload)
+	r.payload, err = r.in.Want(exportfile.Payload)
 	return err
 }
 
@@ -199,7 +200,7 @@ func (r *restoring) states(dir string) error {
 	if err != nil {
 		return err
 	}
-	manifest, err := r.in.want(frameManifest)
+	manifest, err := r.in.Want(exportfile.Manifest)
 	if err != nil {
 		return err
 	}
@@ -255,16 +256,16 @@ func (r *restoring) newJournal(dir string) (err error) {
 // blocks reads the branch and checks that it is one; each batch becomes a turn.
 func (r *restoring) blocks() error {
 	for {
-		kind, data, err := r.in.next()
+		kind, data, err := r.in.Next()
 		if err != nil {
 			return err
 		}
-		if kind == frameEnd {
+		if kind == exportfile.End {
 			r.result.Height, r.result.Head = r.last.Number, r.last.Root.Hex()
 			return r.flush()
 		}
 		var fact message.BlockConnected
-		if kind != frameFact {
+		if kind != exportfile.Fact {
 			return fault.New(fault.Corrupt, "the export has a part of kind %d among the blocks", kind)
 		}
 		if err := record.Decode(bytes.Clone(data), &fact, nil); err != nil {
@@ -290,7 +291,7 @@ func (r *restoring) block(fact *message.BlockConnected) error {
 	if fact.Parent != r.last.Root || fact.Number != r.last.Number+1 {
 		return fault.New(fault.Corrupt, "it does not follow block %s at %d", r.last.Root, r.last.Number)
 	}
-	data, err := r.in.want(frameBlock)
+	data, err := r.in.Want(exportfile.Block)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/restart"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/snapshot"
+	"github.com/AnduroProject/alys-go/snapshot/exportfile"
 )
 
 // ExportSnapshot writes a snapshot as one file that another machine can start
@@ -41,26 +42,26 @@ func ExportSnapshot(ctx context.Context, dataDir string, s restart.Store, m snap
 	if state.Config == nil {
 		return fault.New(fault.Invalid, "snapshot %s holds no chain yet", m.File)
 	}
-	f, err := newFrameWriter(w)
+	f, err := exportfile.NewWriter(w)
 	if err != nil {
 		return err
 	}
-	err = s.Snapshots.Export(m, func(b []byte) error { return f.frame(frameManifest, b) }, func(b []byte) error { return f.frame(frameChunk, b) })
+	err = s.Snapshots.Export(m, func(b []byte) error { return f.Frame(exportfile.Manifest, b) }, func(b []byte) error { return f.Frame(exportfile.Chunk, b) })
 	if err != nil {
 		return err
 	}
 	for _, part := range []struct {
 		kind byte
 		data []byte
-	}{{frameGenesis, genesis}, {frameSpec, state.Config.ChainSpec.Data}, {framePayload, state.Config.GenesisPayload.Data}} {
-		if err := f.frame(part.kind, part.data); err != nil {
+	}{{exportfile.Genesis, genesis}, {exportfile.Spec, state.Config.ChainSpec.Data}, {exportfile.Payload, state.Config.GenesisPayload.Data}} {
+		if err := f.Frame(part.kind, part.data); err != nil {
 			return err
 		}
 	}
 	if err := exportBlocks(ctx, s.Journal, m.Sequence, state.Head.Root, f, progress); err != nil {
 		return err
 	}
-	return f.end()
+	return f.Close()
 }
 
 // chainOf returns the chain actor's state of a snapshot.
@@ -84,7 +85,7 @@ func chainOf(store *snapshot.Store, m snapshot.Manifest, resolve record.Resolver
 
 // exportBlocks writes the blocks of a branch, genesis first. The way down to
 // genesis is kept as places in the journal, twelve bytes a block.
-func exportBlocks(ctx context.Context, j *journal.Journal, at uint64, head common.Hash, f *frameWriter, progress func(done, total uint64)) error {
+func exportBlocks(ctx context.Context, j *journal.Journal, at uint64, head common.Hash, f *exportfile.Writer, progress func(done, total uint64)) error {
 	places, err := branchOf(ctx, j, at, head)
 	if err != nil {
 		return err
@@ -99,7 +100,7 @@ func exportBlocks(ctx context.Context, j *journal.Journal, at uint64, head commo
 		if err := record.Decode(payload, &fact, nil); err != nil {
 			return err
 		}
-		if err := f.frame(frameFact, payload); err != nil {
+		if err := f.Frame(exportfile.Fact, payload); err != nil {
 			return err
 		}
 		if !fact.Signed.None() {
@@ -107,7 +108,7 @@ func exportBlocks(ctx context.Context, j *journal.Journal, at uint64, head commo
 			if err != nil {
 				return err
 			}
-			if err := f.frame(frameBlock, signed); err != nil {
+			if err := f.Frame(exportfile.Block, signed); err != nil {
 				return err
 			}
 		}
