@@ -36,8 +36,8 @@ test: ## The whole fast suite
 	$(GO) test ./...
 
 .PHONY: test-race
-test-race: ## The packages that run goroutines, under the race detector
-	$(GO) test -race $(RUNTIME)
+test-race: ## The packages that run goroutines, under the race detector (exhaustive disk tests shortened)
+	$(GO) test -race -short -timeout 25m $(RUNTIME)
 
 .PHONY: test-e2e
 test-e2e: ## End to end: the real program as a process, kill -9, legacy chains

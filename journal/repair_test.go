@@ -223,6 +223,10 @@ func TestRepairKeepsOlderIncidents(t *testing.T) {
 // the journal never opens with less than it had and no incident, and the same
 // repair finishes.
 func TestRepairSurvivesPowerCuts(t *testing.T) {
+	every := 1
+	if testing.Short() {
+		every = 7 // beside the race detector
+	}
 	for _, c := range repairCases {
 		if c.name != "last events gone" && c.name != "head file gone" && c.name != "index ahead" && c.name != "content missing" {
 			continue
@@ -236,7 +240,7 @@ func TestRepairSurvivesPowerCuts(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			cuts := &cutter{mem: mem, rng: rand.New(rand.NewPCG(8, 9)), percents: []int{0, 50, 100}, every: 1}
+			cuts := &cutter{mem: mem, rng: rand.New(rand.NewPCG(8, 9)), percents: []int{0, 50, 100}, every: every}
 			if _, err := Repair(t.Context(), repairOptions(errorfs.Wrap(mem, cuts.injector())), c.whole); err != nil {
 				t.Fatal(err)
 			}
