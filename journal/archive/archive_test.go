@@ -214,6 +214,10 @@ func TestNewerFormatIsRefusedByName(t *testing.T) {
 	build(t, s, "a", 3, 0, 60, 1)
 	whole := readAll(t, s, "a")
 	whole[11] = Version + 1
+	if _, err := checkBytes(whole); !fault.Is(err, fault.Corrupt) {
+		t.Fatalf("a damaged version number: %v", err)
+	}
+	binary.BigEndian.PutUint32(whole[headerSize-4:], crc(whole[:headerSize-4]))
 	if _, err := checkBytes(whole); !errors.Is(err, ErrNewerFormat) || fault.Of(err) != fault.Invalid {
 		t.Fatal(err)
 	}

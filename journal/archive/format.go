@@ -76,18 +76,19 @@ func (s *Start) encode() []byte {
 	return binary.BigEndian.AppendUint32(b, crc(b))
 }
 
-// decodeHeader needs headerSize bytes. The version is judged before the
-// checksum, for a newer version may have another one.
+// decodeHeader needs headerSize bytes. In every version the header is as long and
+// its checksum stands at the same place, so that a damaged version number is
+// told from a newer format.
 func decodeHeader(b []byte) (s Start, err error) {
 	if string(b[:8]) != headerMagic {
 		return s, fault.New(fault.Corrupt, "it does not begin with %q", headerMagic)
 	}
-	if v := binary.BigEndian.Uint32(b[8:]); v > Version {
-		return s, fault.New(fault.Invalid, "segment format %d, this program reads %d: %w", v, Version, ErrNewerFormat)
-	}
 	at := headerSize - 4
 	if crc(b[:at]) != binary.BigEndian.Uint32(b[at:]) {
 		return s, fault.New(fault.Corrupt, "the checksum of its header is wrong")
+	}
+	if v := binary.BigEndian.Uint32(b[8:]); v > Version {
+		return s, fault.New(fault.Invalid, "segment format %d, this program reads %d: %w", v, Version, ErrNewerFormat)
 	}
 	copy(s.Journal[:], b[12:])
 	s.First = binary.BigEndian.Uint64(b[28:])
