@@ -77,7 +77,7 @@ func TestArchivedEventsReadAsInPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	prints, err := fingerprint(t, j)
+	prints, err := fingerprint(j)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestArchivedEventsReadAsInPlace(t *testing.T) {
 		if err != nil || after.Head != before.Head || after.Events != before.Events || after.Contents != before.Contents || after.ContentBytes != before.ContentBytes {
 			t.Fatalf("verify: %+v, %v; before %+v", after, err, before)
 		}
-		if got, err := fingerprint(t, j); err != nil || got != prints {
+		if got, err := fingerprint(j); err != nil || got != prints {
 			t.Fatalf("events or contents read differently: %v", err)
 		}
 		checkEvents(t, j, 8, 300)

@@ -20,8 +20,7 @@ import (
 
 // fingerprint reads everything a journal holds. Two journals with the same
 // fingerprint are the same to every reader.
-func fingerprint(t testing.TB, j *Journal) (string, error) {
-	t.Helper()
+func fingerprint(j *Journal) (string, error) {
 	var b strings.Builder
 	fmt.Fprintln(&b, j.ID(), j.Head())
 	it := j.Iterate(1, false)
@@ -72,7 +71,7 @@ func examineDamage(t *testing.T, what string, fs vfs.FS, want string) (found err
 	if _, err := j.Verify(t.Context(), 0, 0, nil); err != nil {
 		return err
 	}
-	got, err := fingerprint(t, j)
+	got, err := fingerprint(j)
 	if err != nil {
 		t.Errorf("%s: verifies, but reading fails: %v", what, err)
 	} else if got != want {
@@ -108,7 +107,7 @@ func damagedDisks(t *testing.T) map[string]*vfs.MemFS {
 func wantFingerprint(t *testing.T, fs vfs.FS) string {
 	j := mustOpen(t, memOptions(cloneFS(t, fs)))
 	defer j.Close()
-	want, err := fingerprint(t, j)
+	want, err := fingerprint(j)
 	if err != nil {
 		t.Fatal(err)
 	}

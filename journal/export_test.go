@@ -21,3 +21,6 @@ func SmallDatabases(t *testing.T) {
 	}
 	t.Cleanup(func() { adjust = nil })
 }
+
+// Fingerprint reads everything a journal holds.
+func Fingerprint(j *Journal) (string, error) { return fingerprint(j) }

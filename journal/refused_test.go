@@ -54,7 +54,7 @@ func TestStorageThatRefuses(t *testing.T) {
 	}
 	_, _, err := j.Event(30)
 	invalid("event", err)
-	_, err = fingerprint(t, j)
+	_, err = fingerprint(j)
 	invalid("iterate", err)
 	_, err = j.Verify(t.Context(), 0, 0, nil)
 	invalid("verify", err)
