@@ -40,6 +40,11 @@ func every() []schema.Typed {
 		&message.ImportPayloads{}, &message.PayloadsImported{}, &message.BuildPayload{}, &message.PayloadBuilt{}, &message.PayloadFailed{},
 		&message.CreateAuxBlock{}, &message.AuxBlock{}, &message.SubmitAuxBlock{}, &message.AuxBlockJudged{},
 		&message.JournalIncident{}, &message.AllowSigning{}, &message.SigningAnswer{}, &message.SigningHeld{}, &message.SigningReleased{},
+		&message.SignApproval{}, &message.ApprovalSigned{}, &message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.LockEnded{},
+		&message.NeverApprove{}, &message.SignStatement{}, &message.StatementSigned{}, &message.StatementMade{}, &message.ReleaseLock{}, &message.OperatorAnswer{},
+		&message.DecideBranch{}, &message.BranchDecided{}, &message.BranchExcluded{}, &message.FinalityConflict{},
+		&message.MoveHead{}, &message.UpdateForkchoice{}, &message.ForkchoiceUpdated{},
+		&message.PublishBlock{}, &message.PublishApproval{}, &message.PublishWork{}, &message.FetchBlocks{},
 		&core.Expired{}, &core.ActorFailed{},
 	}
 }

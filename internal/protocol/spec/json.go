@@ -73,6 +73,9 @@ func (c *Chain) members(unknown *[]string) map[string]member {
 		"exceptions": func(raw json.RawMessage) error {
 			return decodeObject(raw, "exceptions.", c.Exceptions.members(), unknown)
 		},
+		"activations": func(raw json.RawMessage) error {
+			return decodeObject(raw, "activations.", c.Activations.members(), unknown)
+		},
 	}
 }
 
@@ -94,6 +97,19 @@ func (e *Exceptions) members() map[string]member {
 		"uncheckedProposalAt": into(&e.UncheckedProposalAt),
 		"olderSlotDuration":   into(&e.OlderSlotDuration),
 		"minPegoutSatoshi":    into(&e.MinPegoutSatoshi),
+	}
+}
+
+func (a *Activations) members() map[string]member {
+	return map[string]member{
+		"finality":         into(&a.Finality),
+		"exactWithdrawals": into(&a.ExactWithdrawals),
+		"uniquePegins":     into(&a.UniquePegins),
+		"exactAuxHeader":   into(&a.ExactAuxHeader),
+		"rangeOnBranch":    into(&a.RangeOnBranch),
+		"author":           into(&a.Author),
+		"slotTimestamp":    into(&a.SlotTimestamp),
+		"burnRecipient":    into(&a.BurnRecipient),
 	}
 }
 
@@ -203,6 +219,20 @@ type file struct {
 		OlderSlotDuration   uint64 `json:"olderSlotDuration"`
 		MinPegoutSatoshi    uint64 `json:"minPegoutSatoshi"`
 	} `json:"exceptions"`
+	// Left out when empty: specifications written before there was one keep their bytes.
+	Activations *activations `json:"activations,omitempty"`
+}
+
+// activations is Activations as it is written.
+type activations struct {
+	Finality         uint64 `json:"finality"`
+	ExactWithdrawals uint64 `json:"exactWithdrawals"`
+	UniquePegins     uint64 `json:"uniquePegins"`
+	ExactAuxHeader   uint64 `json:"exactAuxHeader"`
+	RangeOnBranch    uint64 `json:"rangeOnBranch"`
+	Author           uint64 `json:"author"`
+	SlotTimestamp    uint64 `json:"slotTimestamp"`
+	BurnRecipient    uint64 `json:"burnRecipient"`
 }
 
 // Encode returns the specification as indented JSON with every key written out,
@@ -230,6 +260,10 @@ func (c *Chain) Encode() []byte {
 	f.Exceptions.UnlinkedRangesUpTo, f.Exceptions.UncheckedWorkUpTo = e.UnlinkedRangesUpTo, e.UncheckedWorkUpTo
 	f.Exceptions.UncheckedProposalAt, f.Exceptions.OlderSlotDuration = e.UncheckedProposalAt, e.OlderSlotDuration
 	f.Exceptions.MinPegoutSatoshi = e.MinPegoutSatoshi
+	if c.Activations != (Activations{}) {
+		written := activations(c.Activations)
+		f.Activations = &written
+	}
 	data, err := json.MarshalIndent(&f, "", "  ")
 	if err != nil {
 		// The structure holds numbers, strings and booleans only, which JSON can

@@ -21,6 +21,7 @@ type Chain struct {
 	IsValidator         bool
 	Confirmations       uint32 // Bitcoin confirmations a peg-in needs
 	Exceptions          Exceptions
+	Activations         Activations
 }
 
 // Retarget holds the difficulty rule's parameters. (consensus.md C9)
@@ -53,6 +54,36 @@ type Exceptions struct {
 	// MinPegoutSatoshi is the smallest peg-out that is paid, in satoshi.
 	MinPegoutSatoshi uint64
 }
+
+// Activations are the heights from which rules tighter than legacy's decide what is
+// valid. All members of a network agree on them; zero means never. What this node
+// approves follows the tighter rules from the first block on. (consensus.md C17;
+// architecture.md 4, Finality, and 8)
+type Activations struct {
+	// Finality is from where a carrier with a quorum finalises its range at
+	// whatever height and time it is learnt.
+	Finality uint64
+	// ExactWithdrawals is from where a payload has no withdrawal beside those
+	// that fees and peg-ins ask for.
+	ExactWithdrawals uint64
+	// UniquePegins is from where a Bitcoin transaction is minted once.
+	UniquePegins uint64
+	// ExactAuxHeader is from where bits, height and chain id of an AuxPoW header
+	// must be those that the rules give.
+	ExactAuxHeader uint64
+	// RangeOnBranch is from where a range ends at an ancestor of its carrier.
+	RangeOnBranch uint64
+	// Author is from where a block has its slot's author among its approvals and
+	// a slot above its parent's.
+	Author uint64
+	// SlotTimestamp is from where slot and payload timestamp agree exactly.
+	SlotTimestamp uint64
+	// BurnRecipient is from where the payload's fee recipient is 0x…dEaD.
+	BurnRecipient uint64
+}
+
+// Active reports whether a rule with this activation height binds a block.
+func Active(from, number uint64) bool { return from != 0 && number >= from }
 
 // LegacyExceptions returns the values legacy has in its code.
 func LegacyExceptions() Exceptions {
