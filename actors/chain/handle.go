@@ -13,14 +13,19 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
 )
 
-// Work is the slow pure work of this core. An implementation may look results
-// up that workers computed ahead; it must answer what the functions of
-// block and aura answer.
+// Work is the slow pure work of this core: decoding, and everything that touches
+// a signature. The node's looks results up that workers computed ahead and answers
+// what the functions of block and aura answer; a simulator's may have signatures
+// of its own.
 type Work interface {
 	// Decode is block.Decode, with the block's root.
 	Decode(signed []byte) (*block.Signed, common.Hash, error)
 	// Verify is Committee.Verify.
 	Verify(c *aura.Committee, a aura.Approvals, root common.Hash) error
+	// VerifyApproval is Committee.VerifyApproval.
+	VerifyApproval(c *aura.Committee, a aura.Approval, root common.Hash) error
+	// Add is Approvals.Add.
+	Add(a *aura.Approvals, approval aura.Approval) error
 }
 
 // Chain is the core. Create it with [New].
@@ -170,11 +175,11 @@ func (x *turn) approvalReceived(m *message.ApprovalReceived) {
 		return
 	}
 	a := aura.Approval{Signature: m.Signature, Authority: m.Authority}
-	if err := x.rules.committee.VerifyApproval(a, m.Root); err != nil {
+	if err := x.work.VerifyApproval(x.rules.committee, a, m.Root); err != nil {
 		return
 	}
 	next := *e
-	if err := next.Approvals.Add(a); err != nil {
+	if err := x.work.Add(&next.Approvals, a); err != nil {
 		return
 	}
 	x.put(&next)

@@ -213,7 +213,7 @@ func (x *turn) blockSigned(m *message.BlockSigned) {
 	}
 	signed := &block.Signed{Block: *unsigned, Approvals: aura.None()}
 	approval := aura.Approval{Signature: m.Signature, Authority: uint8(x.Config.Authority)}
-	if err := signed.Approvals.Add(approval); err != nil {
+	if err := x.work.Add(&signed.Approvals, approval); err != nil {
 		x.skip(b.Slot, "the signature of our block: "+err.Error())
 		return
 	}

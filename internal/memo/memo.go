@@ -87,23 +87,36 @@ func (m *Memo) Decode(signed []byte) (*block.Signed, common.Hash, error) {
 
 // Verify is Committee.Verify.
 func (m *Memo) Verify(c *aura.Committee, a aura.Approvals, root common.Hash) error {
-	key := m.verdictKey(c, a, root)
+	return m.verdict(verdictKey(c, 0, a.Bits[:], a.Signature, root), func() error { return c.Verify(&a, root) })
+}
+
+// VerifyApproval is Committee.VerifyApproval.
+func (m *Memo) VerifyApproval(c *aura.Committee, a aura.Approval, root common.Hash) error {
+	key := verdictKey(c, 1, []byte{a.Authority}, a.Signature, root)
+	return m.verdict(key, func() error { return c.VerifyApproval(a, root) })
+}
+
+// Add is Approvals.Add. It is not remembered: what it adds to is known in the turn only.
+func (*Memo) Add(a *aura.Approvals, approval aura.Approval) error { return a.Add(approval) }
+
+func (m *Memo) verdict(key [32]byte, check func() error) error {
 	if err, ok := m.verdicts.Get(key); ok {
 		return err
 	}
-	err := c.Verify(&a, root)
+	err := check()
 	m.verdicts.Add(key, err)
 	return err
 }
 
-func (m *Memo) verdictKey(c *aura.Committee, a aura.Approvals, root common.Hash) [32]byte {
+func verdictKey(c *aura.Committee, kind byte, signers []byte, signature aura.Signature, root common.Hash) [32]byte {
 	h := sha256.New()
 	for i := range c.Len() {
 		key := c.Key(i)
 		h.Write(key[:])
 	}
-	h.Write(a.Bits[:])
-	h.Write(a.Signature[:])
+	h.Write([]byte{kind})
+	h.Write(signers)
+	h.Write(signature[:])
 	h.Write(root[:])
 	return [32]byte(h.Sum(nil))
 }
@@ -121,11 +134,20 @@ func (m *Memo) Prepare(msg core.Message) {
 			}
 		}
 	case *message.BlocksReceived:
-		m.committeeMu.Lock()
-		committee := m.committee
-		m.committeeMu.Unlock()
-		m.prepareBlocks(committee, msg.Blocks)
+		m.prepareBlocks(m.known(), msg.Blocks)
+	case *message.ApprovalReceived:
+		if committee := m.known(); committee != nil {
+			a := aura.Approval{Signature: msg.Signature, Authority: msg.Authority}
+			_ = m.VerifyApproval(committee, a, msg.Root) // remembered, good or bad
+		}
 	}
+}
+
+// known is the committee of the last configuration, or nil.
+func (m *Memo) known() *aura.Committee {
+	m.committeeMu.Lock()
+	defer m.committeeMu.Unlock()
+	return m.committee
 }
 
 func (m *Memo) prepareBlocks(committee *aura.Committee, blocks []message.Block) {

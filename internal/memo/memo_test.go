@@ -76,6 +76,38 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// Approvals are remembered apart from aggregates, good and bad, and adding is
+// what aura does.
+func TestApprovals(t *testing.T) {
+	m, c := New(), committee(t)
+	m.Prepare(&message.NodeConfigured{ChainSpec: record.NewContent(spec.Dev().Encode())})
+	root := common.Hash{7}
+	good := aura.Approval{Signature: aura.DevKey(1).Sign(root)}
+	for _, a := range []aura.Approval{good, {Signature: aura.DevKey(2).Sign(root)}, {Signature: good.Signature, Authority: 1}, {}} {
+		before := m.verdicts.Len()
+		m.Prepare(&message.ApprovalReceived{Root: root, Authority: a.Authority, Signature: a.Signature})
+		if m.verdicts.Len() != before+1 {
+			t.Errorf("the verdict on %d is not remembered", a.Authority)
+		}
+		for range 2 {
+			got, want := m.VerifyApproval(c, a, root), c.VerifyApproval(a, root)
+			if (got == nil) != (want == nil) || (want == nil) != (a == good) {
+				t.Errorf("approval of %d: %v, want %v", a.Authority, got, want)
+			}
+		}
+		if m.verdicts.Len() != before+1 {
+			t.Errorf("the verdict on %d is computed again", a.Authority)
+		}
+	}
+	sum := aura.None()
+	if err := m.Add(&sum, good); err != nil || m.Verify(c, sum, root) != nil {
+		t.Errorf("sum of one: %v, %v", err, m.Verify(c, sum, root))
+	}
+	if m.Add(&sum, good) == nil {
+		t.Error("an approval is added twice")
+	}
+}
+
 // Junk of any size leaves the memo within its bounds, and its count of bytes
 // right: a wrong one would have it empty itself and go on.
 func TestBounds(t *testing.T) {
