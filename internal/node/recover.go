@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/AnduroProject/alys-go/actors"
+	"github.com/AnduroProject/alys-go/internal/cores"
 	"github.com/AnduroProject/alys-go/internal/memo"
 	"github.com/AnduroProject/alys-go/internal/restart"
 	"github.com/AnduroProject/alys-go/journal"
@@ -25,7 +26,7 @@ func program(work *memo.Memo) restart.Program {
 	return restart.Program{
 		Behaviour:  Behaviour,
 		Machine:    func(id journal.ID) (*actors.Machine, error) { return NewMachine(id, work) },
-		Migrations: migrations(),
+		Migrations: cores.Migrations(),
 		Prepare:    work.Prepare,
 		Loaded: func(m *actors.Machine) {
 			if config := chainState(m).Config; config != nil {

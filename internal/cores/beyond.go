@@ -1,6 +1,6 @@
 //go:build !nextbehaviour
 
-package node
+package cores
 
 import (
 	"github.com/AnduroProject/alys-go/actors"

@@ -1,4 +1,11 @@
-package node
+// Package cores is the machine of the Alys node: which actors it has, of which
+// behaviour they are, and how states of older behaviours become theirs. The node,
+// replay and the simulators run the same one.
+//
+//	m, err := cores.NewMachine(journal.ID(), memo.New())
+//
+// It links no execution client, so that programs which need the machine alone are small.
+package cores
 
 import (
 	"github.com/AnduroProject/alys-go/actors"
@@ -20,8 +27,8 @@ const released uint32 = 1
 // newer is refused. A test holds testdata/behaviour.txt to it. (architecture.md 3)
 const Behaviour = released + beyond
 
-// migrations lead from every released behaviour to the next.
-func migrations() []actors.Migration {
+// Migrations lead from every released behaviour to the next.
+func Migrations() []actors.Migration {
 	return append([]actors.Migration{}, beyondMigrations...)
 }
 
@@ -41,6 +48,3 @@ func NewMachine(id journal.ID, work chain.Work) (*actors.Machine, error) {
 		&message.SigningHeld{}, &message.SigningReleased{}, &message.SigningAnswer{},
 	})
 }
-
-// chainState returns the chain actor's state of a machine.
-func chainState(m *actors.Machine) *chain.State { return m.State(chain.ID).(*chain.State) }
