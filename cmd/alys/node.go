@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/urfave/cli/v2"
 
 	"github.com/AnduroProject/alys-go/internal/config"
@@ -75,7 +74,7 @@ func nodeOptions(s *settings) (o node.Options, err error) {
 // resourceOptions are the options that do not depend on the chain.
 func resourceOptions(s *settings) node.Options {
 	return node.Options{
-		DataDir: s.dataDir, Archive: s.archive, Version: version, Logger: s.log,
+		DataDir: s.dataDir, DiskReserve: uint64(s.DiskReserve), Archive: s.archive, Version: version, Logger: s.log,
 		EngineCacheMB: s.Engine.Cache.MiB(), JournalCacheMB: s.Journal.Cache.MiB(), MaxPendingBytes: int(s.Journal.MaxPending), CommitDelay: s.Journal.CommitDelay,
 		SnapshotTurns: s.Snapshot.EveryTurns, SnapshotBytes: uint64(s.Snapshot.EveryBytes),
 		SnapshotEvery: s.Snapshot.Every, SnapshotKeep: s.Snapshot.Keep, ScrubRate: int64(s.Journal.ScrubRate),
@@ -102,22 +101,21 @@ func runNode(ctx context.Context, stdout io.Writer, o node.Options, metricsAddr 
 	defer lines.close()
 	o.OnFact = lines.fact
 	started := time.Now()
+	o.Telemetry = node.NewTelemetry()
+	if metricsAddr != "" {
+		serving, stop := context.WithCancel(ctx)
+		defer stop()
+		if at, err := o.Telemetry.Serve(serving, metricsAddr); err != nil {
+			o.Logger.Error("metrics and health are not served", "error", err)
+		} else {
+			o.Logger.Debug("metrics and health", "address", at.String())
+		}
+	}
 	n, err := node.Open(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
-	if metricsAddr != "" {
-		registry := prometheus.NewRegistry()
-		n.Register(registry)
-		serving, stop := context.WithCancel(ctx)
-		defer stop()
-		go func() {
-			if err := node.ServeMetrics(serving, metricsAddr, registry); err != nil {
-				o.Logger.Error("metrics are not served", "address", metricsAddr, "error", err)
-			}
-		}()
-	}
 	before := n.Status()
 	return n.Run(ctx, func() { lines.started(before, time.Since(started)) })
 }

@@ -15,6 +15,7 @@ import (
 // no defaults. What each field means is the help of its row in [Settings].
 type Config struct {
 	DataDir          string
+	DiskReserve      Size
 	ChainSpec        string
 	Genesis          string
 	Dev              bool

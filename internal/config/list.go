@@ -18,7 +18,7 @@ const (
 	Journal   Group = "journal"   // memory of the journal
 	Snapshot  Group = "snapshot"  // when snapshots are taken
 	Mining    Group = "mining"    // merge-mining and block production
-	Telemetry Group = "telemetry" // metrics
+	Telemetry Group = "telemetry" // metrics and health
 	Log       Group = "log"       // the log on stderr
 )
 
@@ -210,11 +210,18 @@ var settings = []Setting{
 		},
 	},
 	{
-		Key: "metrics.addr", Group: Telemetry, Kind: kindAddr, Example: "127.0.0.1:9600",
-		Help:    "address that serves Prometheus metrics at /metrics; empty for none",
-		Allowed: "empty, or host and port, such as 127.0.0.1:9600",
+		Key: "metrics.addr", Group: Telemetry, Kind: kindAddr, Default: "127.0.0.1:9001",
+		Help:    "address that serves /metrics, /livez and /readyz; empty for none",
+		Allowed: "empty, or host and port, such as 127.0.0.1:9001",
 		field:   func(c *Config) any { return &c.Metrics.Addr },
 		check:   func(c *Config) bool { return c.Metrics.Addr == "" || hostPort(c.Metrics.Addr) },
+	},
+	{
+		Key: "disk-reserve", Group: Telemetry, Kind: kindSize, Default: "1GiB",
+		Help:    "free disk space below which the node stops cleanly; it warns at twice as much; 0 switches that off",
+		Allowed: "0 to 64TiB",
+		field:   func(c *Config) any { return &c.DiskReserve },
+		check:   func(c *Config) bool { return c.DiskReserve <= 64*TiB },
 	},
 	{
 		Key: "log.level", Group: Log, Kind: kindLevel, Default: "info",

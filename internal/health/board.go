@@ -136,3 +136,14 @@ func (b *Board) Texts() (texts []string) {
 	}
 	return texts
 }
+
+// Has returns 1 while the node has a problem, for a gauge.
+func (b *Board) Has(c Code) float64 {
+	reasons, warnings := b.Now()
+	for _, p := range append(reasons, warnings...) {
+		if p.Code == c {
+			return 1
+		}
+	}
+	return 0
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/AnduroProject/alys-go/actors/miner"
 	"github.com/AnduroProject/alys-go/actors/supervisor"
 	"github.com/AnduroProject/alys-go/internal/edge/engine"
+	"github.com/AnduroProject/alys-go/internal/health"
 	"github.com/AnduroProject/alys-go/internal/memo"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
@@ -50,6 +51,7 @@ type Node struct {
 	signer    *signerEdge
 	recovered restart.Recovered
 	config    *message.NodeConfigured
+	slot      time.Duration
 	view      view
 	stop      context.CancelCauseFunc
 }
@@ -60,9 +62,15 @@ type Node struct {
 func Open(ctx context.Context, o Options) (*Node, error) {
 	o.defaults()
 	n := &Node{opt: o, log: o.Logger, started: time.Now(), memo: memo.New(), answers: newAnswerEdge(), signer: &signerEdge{key: o.AuthorityKey}}
-	n.view.onFact = o.OnFact
+	n.view.onFact = []func(Fact){o.Telemetry.fact}
+	if o.OnFact != nil {
+		n.view.onFact = append(n.view.onFact, o.OnFact)
+	}
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Fatal, err, "data directory")
+	}
+	if err := newDiskWatch(&n.opt).look(); err != nil {
+		return nil, err
 	}
 	if err := n.open(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
@@ -71,6 +79,8 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 }
 
 func (n *Node) open(ctx context.Context) error {
+	stage := func(name string) { n.opt.Telemetry.Health.Stage(name, 0, 0) }
+	stage("opening the journal")
 	if err := n.openJournal(ctx); err != nil {
 		return err
 	}
@@ -78,6 +88,7 @@ func (n *Node) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	stage("opening the execution layer")
 	genesis, err := n.openExecution(ctx)
 	if err != nil {
 		return err
@@ -85,6 +96,7 @@ func (n *Node) open(ctx context.Context) error {
 	if n.config, err = n.configuration(rules, genesis); err != nil {
 		return err
 	}
+	n.slot = time.Duration(rules.SlotDuration) * time.Millisecond
 	if err := n.keepGenesis(); err != nil {
 		return err
 	}
@@ -103,6 +115,8 @@ func (n *Node) open(ctx context.Context) error {
 		SnapshotEvery: n.opt.SnapshotEvery, Behaviour: Behaviour, Logger: n.log,
 	})
 	n.releasing.Store(n.runtime)
+	n.opt.Telemetry.opened(n, rules)
+	stage("handling what the last run left")
 	return nil
 }
 
@@ -152,13 +166,17 @@ func (n *Node) edges() map[core.Edge]actors.Executor {
 			n.stop(cause)
 		}
 	}
-	return map[core.Edge]actors.Executor{
+	edges := map[core.Edge]actors.Executor{
 		actorengine.Edge:       &engineEdge{x: n.executor, memo: n.memo, content: n.content, log: n.log, stop: stop},
 		chain.TimerEdge:        &timerEdge{wall: time.Now, start: n.started},
 		chain.SignerEdge:       n.signer,
 		miner.AnswerEdge:       n.answers,
 		supervisor.ProcessEdge: &processEdge{stop: stop},
 	}
+	for name, x := range edges {
+		edges[name] = &metered{edge: name, to: x, t: n.opt.Telemetry}
+	}
+	return edges
 }
 
 // journalPresent refuses an empty journal beside snapshots. They are taken of
@@ -199,12 +217,14 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	n.log.Info("node running", "height", n.view.snapshot().Head.Number, "data", n.opt.DataDir,
 		"start_took", time.Since(n.started).Round(time.Millisecond))
 	n.warnHeld()
+	n.opt.Telemetry.Health.Running()
 	if ready != nil {
 		ready()
 	}
 	side := n.sideTasks(ctx)
 	err := n.runtime.Run(ctx)
 	cause := context.Cause(ctx)
+	n.opt.Telemetry.Health.Raise(health.Stopping, "stopping: the last turns and a snapshot are written")
 	n.stop(nil)
 	side.Wait()
 	if failed := n.signLast(); fault.Is(failed, fault.Corrupt) {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/journal/archive"
@@ -41,6 +40,10 @@ type Options struct {
 	SnapshotEvery   time.Duration // or this much time; 0 means five minutes
 	SnapshotKeep    int
 
+	// DiskReserve is how many bytes stay free: with less the node stops cleanly,
+	// with less than twice as much it warns. 0 switches that off.
+	DiskReserve uint64
+
 	// ScrubRate is how many bytes a second the scrubber reads; 0 switches it off.
 	ScrubRate int64
 
@@ -53,9 +56,12 @@ type Options struct {
 	// goroutine: it must be quick.
 	OnFact func(Fact)
 
-	Version  string
-	Logger   *slog.Logger
-	Registry *prometheus.Registry // metrics are added to it; nil for none
+	// Telemetry takes what the node counts and what is wrong with it; nil for one
+	// that nobody sees.
+	Telemetry *Telemetry
+
+	Version string
+	Logger  *slog.Logger
 }
 
 func (o *Options) defaults() {
@@ -70,6 +76,9 @@ func (o *Options) defaults() {
 	}
 	if o.JournalCacheMB == 0 {
 		o.JournalCacheMB = 16
+	}
+	if o.Telemetry == nil {
+		o.Telemetry = NewTelemetry()
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

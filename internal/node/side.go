@@ -3,25 +3,19 @@ package node
 import (
 	"context"
 	"errors"
-	"net"
-	"net/http"
 	"runtime"
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"github.com/AnduroProject/alys-go/internal/edge/admin"
 	"github.com/AnduroProject/alys-go/internal/edge/mergeminer"
-	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/scrub"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/projections/heads"
 )
 
 // sideTasks starts what runs beside the sequencer: control socket, metrics,
-// development miner. None of them can stop the node.
+// development miner, and the watch of the disk, which alone can stop the node.
 func (n *Node) sideTasks(ctx context.Context) *sync.WaitGroup {
 	var wg sync.WaitGroup
 	start := func(what string, task func(context.Context) error) {
@@ -31,6 +25,7 @@ func (n *Node) sideTasks(ctx context.Context) *sync.WaitGroup {
 			}
 		})
 	}
+	start("watch of the disk", n.watchDisk)
 	if n.scrubber != nil {
 		start("scrubber", n.scrubber.Run)
 	}
@@ -101,7 +96,7 @@ func (n *Node) Status() Status {
 		Journal: JournalStatus{ID: n.journal.ID().String(), Head: counts.Sequence, Durable: durable.Sequence, Hash: durable.Hash.String(),
 			Indexed: durable.Sequence - min(n.indexLag(), durable.Sequence)},
 		Inbox: counts.Waiting, Dropped: counts.Dropped, FailedTurns: counts.Failed,
-		MemoryMB: memoryMB(), HTTP: n.embedded.HTTPEndpoint(), Warnings: []string{},
+		MemoryMB: memoryMB(), HTTP: n.embedded.HTTPEndpoint(), Warnings: n.warnings(),
 	}
 	if n.config.HasAuthority {
 		authority := n.config.Authority
@@ -114,29 +109,7 @@ func (n *Node) Status() Status {
 		now := n.scrubber.Status()
 		s.Scrub = &now
 	}
-	s.Warnings = append(s.Warnings, n.warnings(c, counts.Failed)...)
 	return s
-}
-
-func (n *Node) warnings(c heads.View, failed uint64) (w []string) {
-	if n.scrubber != nil {
-		if s := n.scrubber.Status(); s.Findings > 0 {
-			w = append(w, "stored bytes are damaged, make a backup now and verify it: "+s.LastFinding)
-		}
-	}
-	if c.Signing.Held {
-		w = append(w, signingWarning(c.Signing))
-	}
-	if c.ClockStepped {
-		w = append(w, "production is off: the wall clock moved against the monotonic clock; correct the clock or restart the node")
-	}
-	if failed > 0 {
-		w = append(w, "turns failed in this run: see the log, and report it")
-	}
-	if n.config.Producing && c.LastSkip != "" && c.SlotsSkipped > c.Produced {
-		w = append(w, "most slots pass without a block, the last because: "+c.LastSkip)
-	}
-	return w
 }
 
 // memoryMB is the memory the Go runtime and its heap hold from the system.
@@ -155,10 +128,7 @@ func (n *Node) adminHandlers() admin.Handlers {
 			}
 			return err
 		},
-		Ready: func(context.Context) []string {
-			c := n.view.snapshot()
-			return n.warnings(c, 0)
-		},
+		Ready:  func(context.Context) []string { return n.opt.Telemetry.Health.Texts() },
 		Status: func(context.Context) (any, error) { return n.Status(), nil },
 		Snapshot: func(ctx context.Context) (any, error) {
 			m, err := n.runtime.Snapshot(ctx)
@@ -178,20 +148,4 @@ func (n *Node) adminHandlers() admin.Handlers {
 			return JournalStatus{ID: n.journal.ID().String(), Durable: n.journal.Durable().Sequence}, nil
 		},
 	}
-}
-
-// ServeMetrics serves the registry as Prometheus text under /metrics until ctx ends.
-func ServeMetrics(ctx context.Context, addr string, registry *prometheus.Registry) error {
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "metrics address")
-	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	context.AfterFunc(ctx, func() { _ = server.Close() })
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
 }

@@ -22,6 +22,7 @@ import (
 // node is busy. It implements migration.Target.
 func (n *Node) Blocks(ctx context.Context, m *message.BlocksReceived) error {
 	n.memo.Prepare(m)
+	n.opt.Telemetry.Metrics.Received(m)
 	return n.runtime.Submit(ctx, chain.ID, m, actors.Normal, actors.Block)
 }
 
@@ -63,7 +64,9 @@ func (n *Node) SubmitAuxBlock(ctx context.Context, hash chainhash.Hash, proof *a
 func (n *Node) ask(ctx context.Context, to core.ID, m func(request uint64) core.Message) (core.Message, error) {
 	request, answer, done := n.answers.open()
 	defer done()
-	if err := n.runtime.Submit(ctx, to, m(request), actors.Low, actors.Reject); err != nil {
+	asked := m(request)
+	n.opt.Telemetry.Metrics.Received(asked)
+	if err := n.runtime.Submit(ctx, to, asked, actors.Low, actors.Reject); err != nil {
 		return nil, err
 	}
 	select {

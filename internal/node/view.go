@@ -12,7 +12,7 @@ import (
 type view struct {
 	mu     sync.Mutex
 	now    heads.View
-	onFact func(Fact)
+	onFact []func(Fact) // in this order
 }
 
 // ViewOf returns the read model as a chain state has it, to be folded on.
@@ -35,8 +35,8 @@ func (v *view) fact(f Fact) {
 	v.mu.Lock()
 	v.now.Fold(f.Message)
 	v.mu.Unlock()
-	if v.onFact != nil {
-		v.onFact(f)
+	for _, take := range v.onFact {
+		take(f)
 	}
 }
 
