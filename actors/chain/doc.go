@@ -23,8 +23,8 @@
 //
 //	state.go     plain data and its snapshot form
 //	handle.go    one function per message
-//	validate.go  C4, C5: may this block stand on its parent?
-//	carrier.go   C8, C9: does this proof of work finalise its range?
+//	validate.go  what is received: stored, or refused by package rules
+//	ancestors.go what package rules asks of the tree
 //	queue.go     what waits for the execution layer, and its verdicts
 //	execute.go   fees, head, reorganisation, finality, pruning
 //	produce.go   C12

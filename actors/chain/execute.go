@@ -23,10 +23,8 @@ func (x *turn) executed(e *Entry, b *block.Block, r *message.Execution, source E
 	case parent == nil || !parent.executed():
 		return nil, cannotJudge("parent_hash", "the parent is not executed")
 	}
-	if x.Config.Judging {
-		if no := x.checkFees(b, parent); no != nil {
-			return nil, no
-		}
+	if v := x.judge().CheckFees(b, parent.fees()); !v.Valid() {
+		return nil, refusedBy(v)
 	}
 	fees, err := b.Payload.Fees(r.GasUsed)
 	if err != nil {
@@ -115,11 +113,12 @@ func (x *turn) switchTo(tip *Entry) (joined []message.BlockID) {
 }
 
 // finalize takes a connected carrier as the latest proof of work. The finalised
-// block never moves down. (C10)
+// block never moves down, and a range that ends beside the carrier's branch makes
+// nothing final: legacy's next forkchoice call with it fails. (C10, C17)
 func (x *turn) finalize(carrier *Entry) {
 	x.LatestPow = carrier.id()
 	end := x.finalizedBy(carrier)
-	if end == nil || end.Number <= x.Finalized.Number {
+	if end == nil || end.Number <= x.Finalized.Number || !x.isAncestor(end, carrier) {
 		return
 	}
 	x.Finalized = end.id()

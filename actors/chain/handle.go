@@ -99,7 +99,7 @@ func (c *Chain) Handle(state core.State, m core.Message, t core.Turn, out *core.
 	}
 }
 
-func parseRules(m *message.NodeConfigured) (*rules, error) {
+func parseRules(m *message.NodeConfigured) (*ruleset, error) {
 	c, _, err := spec.Parse(m.ChainSpec.Data)
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func parseRules(m *message.NodeConfigured) (*rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &rules{spec: c, committee: committee}, nil
+	return &ruleset{spec: c, committee: committee}, nil
 }
 
 // nodeConfigured takes the configuration of a run. The first one makes genesis;
@@ -197,8 +197,8 @@ func (x *turn) queueWork(m *message.QueueWork) {
 		return
 	}
 	head := x.Entry(x.Head.Root)
-	if _, no := x.checkCarrier(h, head, head.Number+1); no != nil {
-		x.out.Fact(&message.WorkDropped{RangeStart: h.RangeStart, RangeEnd: h.RangeEnd, Reason: no.reason})
+	if _, v := x.judge().CheckProof(h, &head.Ancestor, x); !v.Valid() {
+		x.out.Fact(&message.WorkDropped{RangeStart: h.RangeStart, RangeEnd: h.RangeEnd, Reason: v.Reason})
 		return
 	}
 	if waiting := x.usableWork(head); waiting != nil && waiting.RangeStart == h.RangeStart && waiting.RangeEnd == h.RangeEnd {

@@ -110,8 +110,8 @@ func (x *turn) begin(slot, timestamp uint64) {
 			request.Withdrawals = append(request.Withdrawals, message.Withdrawal{Address: c.Address, Amount: c.Amount})
 		}
 		building.Header = x.Work
-	} else if no := x.checkSpacing(head); no != nil {
-		x.skip(slot, no.reason)
+	} else if v := x.judge().CheckSpacing(&head.Ancestor, x); !v.Valid() {
+		x.skip(slot, v.Reason)
 		return
 	}
 	x.Building = building
@@ -125,15 +125,16 @@ func (x *turn) usableWork(head *Entry) *block.AuxPowHeader {
 	if h == nil {
 		return nil
 	}
-	proposals, no := x.checkCarrier(h, head, head.Number+1)
-	if no == nil && len(proposals) > 0 {
-		no = cannotJudge("finalized_pegouts", "its range proposes %d payments, which this version cannot sign", len(proposals))
+	proof, v := x.judge().CheckProof(h, &head.Ancestor, x)
+	switch {
+	case !v.Valid():
+		x.dropWork(h, v.Reason)
+	case len(proof.Proposals) > 0:
+		x.dropWork(h, fmt.Sprintf("its range proposes %d payments, which this version cannot sign", len(proof.Proposals)))
+	default:
+		return h
 	}
-	if no != nil {
-		x.dropWork(h, no.reason)
-		return nil
-	}
-	return h
+	return nil
 }
 
 // queuedWork returns the proof that waits to be carried, or nil.

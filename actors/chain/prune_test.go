@@ -8,6 +8,7 @@ import (
 
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/rules"
 )
 
 func rootOf(branch byte, number uint64) (h common.Hash) {
@@ -22,15 +23,15 @@ func longChain(height uint64, carriers ...uint64) *State {
 	s := newState()
 	last := rootOf(0, 0)
 	for n := uint64(0); n <= height; n++ {
-		e := &Entry{Root: rootOf(0, n), Number: n, Status: Connected}
+		e := &Entry{Ancestor: rules.Ancestor{Root: rootOf(0, n), Number: n}, Status: Connected}
 		if n > 0 {
 			e.Parent = rootOf(0, n-1)
 		} else {
-			e.Carrier = &Carrier{}
+			e.Carrier = &rules.Carrier{}
 		}
 		for _, c := range carriers {
 			if c == n {
-				e.Carrier, last = &Carrier{RangeEnd: rootOf(0, n-1), Height: 1}, e.Root
+				e.Carrier, last = &rules.Carrier{RangeEnd: rootOf(0, n-1), Height: 1}, e.Root
 				s.Finalized = message.BlockID{Root: rootOf(0, n-1), Number: n - 1}
 			}
 		}
@@ -43,7 +44,7 @@ func longChain(height uint64, carriers ...uint64) *State {
 
 func (s *State) side(branch byte, from, to uint64, status Status) {
 	for n := from; n <= to; n++ {
-		e := &Entry{Root: rootOf(branch, n), Parent: rootOf(branch, n-1), Number: n, Status: status}
+		e := &Entry{Ancestor: rules.Ancestor{Root: rootOf(branch, n), Parent: rootOf(branch, n-1), Number: n}, Status: status}
 		if n == from {
 			e.Parent = rootOf(0, n-1)
 		}
@@ -124,7 +125,7 @@ func BenchmarkClone(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c := s.Clone().(*State)
-		c.put(&Entry{Root: common.Hash{1}, Number: 5001})
+		c.put(&Entry{Ancestor: rules.Ancestor{Root: common.Hash{1}, Number: 5001}})
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
+	"github.com/AnduroProject/alys-go/internal/protocol/rules"
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
 )
 
@@ -26,7 +27,7 @@ const keepBelowFinalized = 4096
 // is longer, the blocks since, [maxCandidates] and [maxExecuting].
 type State struct {
 	pointers
-	rules  *rules // derived from Config; nil until configured
+	rules  *ruleset // derived from Config; nil until configured
 	blocks *btree.BTreeG[*Entry]
 	// heights holds (number, root) of every entry, for pruning and range walks.
 	heights *btree.BTreeG[message.BlockID]
@@ -51,8 +52,8 @@ type pointers struct {
 	Hold       *message.SigningHold // why nothing is signed, or nil
 }
 
-// rules is what the configuration means.
-type rules struct {
+// ruleset is what the configuration means.
+type ruleset struct {
 	spec      *spec.Chain
 	committee *aura.Committee
 }
@@ -130,37 +131,15 @@ const (
 
 // Entry is one block of the tree. Entries are replaced, never changed.
 type Entry struct {
-	Root        common.Hash
-	Parent      common.Hash
-	Number      uint64
-	Slot        uint64
-	Timestamp   uint64 // Unix seconds
-	PayloadHash common.Hash
-	StateRoot   common.Hash
-	Status      Status
-	Approvals   aura.Approvals
-	Fees        []byte   // accumulator after the block, wei, big endian; once executed
-	Proposal    [32]byte // txid of the peg-out proposal, internal order, or zero
-	Carrier     *Carrier // the AuxPoW header's meaning, if the block has one
-	LastCarrier common.Hash
-	Signed      common.Hash // content hash of the signed block; zero for genesis
+	rules.Ancestor
+	Timestamp uint64 // Unix seconds
+	StateRoot common.Hash
+	Status    Status
+	Approvals aura.Approvals
+	Fees      []byte      // accumulator after the block, wei, big endian; once executed
+	Signed    common.Hash // content hash of the signed block; zero for genesis
 	// Transactions is how many the payload has.
 	Transactions uint32
-}
-
-// Carrier is what later rules need of an AuxPoW header.
-type Carrier struct {
-	RangeStart, RangeEnd common.Hash
-	Bits                 uint32
-	Height               uint64
-}
-
-// Fields implements record.Record.
-func (c *Carrier) Fields(f *record.Fields) {
-	f.Fixed(1, c.RangeStart[:])
-	f.Fixed(2, c.RangeEnd[:])
-	f.Uint32(3, &c.Bits)
-	f.Uint64(4, &c.Height)
 }
 
 // Fields implements record.Record.
@@ -181,6 +160,7 @@ func (e *Entry) Fields(f *record.Fields) {
 	f.Fixed(14, e.LastCarrier[:])
 	f.Fixed(15, e.Signed[:])
 	f.Uint32(16, &e.Transactions)
+	f.Bool(17, &e.NoRequests)
 }
 
 func (e *Entry) id() message.BlockID { return message.BlockID{Root: e.Root, Number: e.Number} }
@@ -209,7 +189,7 @@ func (s *State) Clone() core.State {
 
 // Entry returns the block with this root, or nil.
 func (s *State) Entry(root common.Hash) *Entry {
-	e, _ := s.blocks.Get(&Entry{Root: root})
+	e, _ := s.blocks.Get(&Entry{Ancestor: rules.Ancestor{Root: root}})
 	return e
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
+	"github.com/AnduroProject/alys-go/internal/protocol/rules"
 )
 
 // Origins of received blocks.
@@ -45,6 +46,11 @@ func wrongSource(field, format string, args ...any) *refusal {
 	no := invalid(field, format, args...)
 	no.again = true
 	return no
+}
+
+// refusedBy is a verdict as a refusal.
+func refusedBy(v rules.Verdict) *refusal {
+	return &refusal{field: v.Field, grade: v.Grade, reason: v.Reason, again: v.Grade != fault.Invalid}
 }
 
 // receive judges one signed block and stores it. It returns the entry, or nil
@@ -117,10 +123,7 @@ func (x *turn) dropCandidate(root common.Hash) {
 // a nil refusal.
 func (x *turn) validate(signed *block.Signed, root common.Hash, origin string) (*Entry, *refusal) {
 	b := &signed.Block
-	if b.ParentHash == (common.Hash{}) {
-		return nil, invalid("parent_hash", "only genesis has no parent")
-	}
-	if b.Payload.BlockNumber <= x.Finalized.Number {
+	if b.ParentHash != (common.Hash{}) && b.Payload.BlockNumber <= x.Finalized.Number {
 		return nil, cannotJudge("execution_payload.block_number", "is %d, not above the finalised block at %d", b.Payload.BlockNumber, x.Finalized.Number)
 	}
 	if len(x.Executing) >= maxExecuting {
@@ -130,140 +133,28 @@ func (x *turn) validate(signed *block.Signed, root common.Hash, origin string) (
 		}
 	}
 	parent := x.Entry(b.ParentHash)
-	if parent == nil {
-		return nil, cannotJudge("parent_hash", "parent %s is not known", b.ParentHash)
-	}
-	if parent.Status == Invalid {
+	if parent != nil && parent.Status == Invalid {
 		return nil, invalid("parent_hash", "parent %s was refused", b.ParentHash)
 	}
-	if b.Payload.ParentHash != parent.PayloadHash {
-		return nil, invalid("execution_payload.parent_hash", "is %s, the parent's payload is %s", b.Payload.ParentHash, parent.PayloadHash)
+	// Bits beyond the authorities are never verified and count for legacy (C17): they
+	// are refused in what is imported, where no honest store has them.
+	a, n := signed.Approvals, len(x.rules.spec.Authorities)
+	if a.Count() != a.CountReal(n) && (origin == Legacy || origin == Own) {
+		return nil, invalid("approvals", "bits beyond the %d authorities are set", n)
 	}
-	if b.Payload.BlockNumber != parent.Number+1 {
-		return nil, invalid("execution_payload.block_number", "is %d on a parent at %d", b.Payload.BlockNumber, parent.Number)
-	}
-	if err := aura.CheckSlotWith(b.Slot, b.Payload.Timestamp, x.rules.spec.SlotDuration, x.rules.spec.Exceptions.OlderSlotDuration); err != nil {
-		return nil, invalid("slot", "%v", err)
-	}
-	if no := x.checkApprovals(signed.Approvals, root, origin); no != nil {
-		return nil, no
-	}
-	if no := x.checkWork(b, parent); no != nil {
-		return nil, no
-	}
-	if x.Config.Judging && parent.executed() {
-		return parent, x.checkFees(b, parent)
+	if _, v := x.judge().Check(signed, root, x); !v.Valid() {
+		return nil, refusedBy(v)
 	}
 	return parent, nil
 }
 
-// checkApprovals is the signature part of C5.5. Any non-empty set of authorities
-// will do; the quorum decides later whether the block is executed. Bits beyond
-// the authorities are never verified and count for legacy (C17): they are
-// refused in what is imported, where no honest store has them.
-func (x *turn) checkApprovals(a aura.Approvals, root common.Hash, origin string) *refusal {
-	n := len(x.rules.spec.Authorities)
-	if a.Count() != a.CountReal(n) && (origin == Legacy || origin == Own) {
-		return invalid("approvals", "bits beyond the %d authorities are set", n)
-	}
-	if err := x.work.Verify(x.rules.committee, a, root); err != nil {
-		return invalid("approvals", "%v", err)
-	}
-	return nil
-}
-
-// checkWork is C5.8 and C5.9.
-func (x *turn) checkWork(b *block.Block, parent *Entry) *refusal {
-	number := b.Payload.BlockNumber
-	if b.AuxPowHeader != nil {
-		proposals, no := x.checkCarrier(b.AuxPowHeader, parent, number)
-		if no != nil {
-			return no
-		}
-		return x.checkFinalizedPegouts(b, proposals)
-	}
-	if len(b.FinalizedPegouts) > 0 {
-		return invalid("finalized_pegouts", "%d in a block without proof of work", len(b.FinalizedPegouts))
-	}
-	return x.checkSpacing(parent)
-}
-
-// checkSpacing is the limit of C5.9 for a block without proof of work on parent.
-func (x *turn) checkSpacing(parent *Entry) *refusal {
-	number, finalized := parent.Number+1, x.finalBelow(parent)
-	if finalized == nil {
-		return cannotJudge("auxpow_header", "the last finalised block below %d is not in the state", number)
-	}
-	if since := number - min(number, finalized.Number); since > x.rules.spec.MaxBlocksWithoutPow {
-		return invalid("auxpow_header", "%d blocks without proof of work, at most %d", since, x.rules.spec.MaxBlocksWithoutPow)
-	}
-	return nil
-}
-
-// checkFinalizedPegouts compares the finalised peg-outs of a carrier with the
-// proposals of its range: the count for everybody, order and txids for those
-// who judge. (C5.8)
-func (x *turn) checkFinalizedPegouts(b *block.Block, proposals []common.Hash) *refusal {
-	if len(b.FinalizedPegouts) != len(proposals) {
-		return invalid("finalized_pegouts", "%d, the range proposes %d", len(b.FinalizedPegouts), len(proposals))
-	}
-	if !x.Config.Judging {
-		return nil
-	}
-	for i, tx := range b.FinalizedPegouts {
-		if common.Hash(tx.TxHash()) != proposals[i] {
-			return invalid("finalized_pegouts", "entry %d is %s, the range proposes another payment", i, tx.TxHash())
-		}
-	}
-	if len(proposals) > 0 && b.Payload.BlockNumber > x.rules.spec.Exceptions.UncheckedWorkUpTo {
-		return cannotJudge("finalized_pegouts", "the signatures of payments cannot be judged by this version")
-	}
-	return nil
-}
-
-// checkFees is the fee part of C6, for those who judge. A peg-in may be merged
-// into a fee withdrawal; its amount is known to the bridge only, so a block with
-// peg-ins must pay each fee address at least its share.
-func (x *turn) checkFees(b *block.Block, parent *Entry) *refusal {
-	if b.AuxPowHeader == nil {
-		return nil
-	}
-	credits, err := block.SplitFees(parent.fees(), b.AuxPowHeader.FeeRecipient, x.rules.spec.Federation)
-	if err != nil {
-		return invalid("execution_payload.withdrawals", "%v", err)
-	}
-	if len(b.Pegins) == 0 {
-		if err := b.Payload.CheckWithdrawals(credits, nil); err != nil {
-			return invalid("execution_payload.withdrawals", "%v", err)
-		}
-		return nil
-	}
-	for _, c := range credits {
-		paid := slices.ContainsFunc(b.Payload.Withdrawals, func(w block.Withdrawal) bool {
-			return w.Address == c.Address && w.Amount >= c.Amount
-		})
-		if !paid {
-			return invalid("execution_payload.withdrawals", "%s gets less than its fee share of %d gwei", c.Address, c.Amount)
-		}
-	}
-	return nil
-}
-
 func (x *turn) newEntry(b *block.Block, a aura.Approvals, root common.Hash, parent *Entry) *Entry {
-	e := &Entry{
-		Root: root, Parent: b.ParentHash, Number: b.Payload.BlockNumber, Slot: b.Slot,
-		Timestamp: b.Payload.Timestamp, PayloadHash: b.Payload.BlockHash, Approvals: a,
-		Transactions: uint32(len(b.Payload.Transactions)),
-	}
-	if b.PegoutProposal != nil {
-		e.Proposal = b.PegoutProposal.TxHash()
-	}
+	var above *rules.Ancestor
 	if parent != nil {
-		e.LastCarrier = parent.LastCarrier
+		above = &parent.Ancestor
 	}
-	if h := b.AuxPowHeader; h != nil {
-		e.Carrier = &Carrier{RangeStart: h.RangeStart, RangeEnd: h.RangeEnd, Bits: h.Bits, Height: h.Height}
-		e.LastCarrier = root
+	return &Entry{
+		Ancestor:  rules.NewAncestor(b, root, above, x),
+		Timestamp: b.Payload.Timestamp, Approvals: a, Transactions: uint32(len(b.Payload.Transactions)),
 	}
-	return e
 }
