@@ -11,7 +11,7 @@ DATA      ?= alys-data
 
 # Packages that run goroutines of ours.
 RUNTIME   := ./actors/... ./journal/... ./snapshot/... ./replay/... ./projections/... ./internal/memo/... ./internal/node/... \
-             ./internal/edge/admin/... ./internal/edge/mergeminer/... ./internal/progress/... ./internal/restart/... \
+             ./internal/edge/admin/... ./internal/edge/mergeminer/... ./internal/edge/rpc/... ./internal/progress/... ./internal/restart/... \
              ./internal/backup/... ./internal/scrub/... ./migration/...
 
 # Pinned: a linter that changes by itself breaks old commits.
@@ -68,7 +68,7 @@ journal-flips: ## A bit flip at every byte of what a small node leaves: detected
 
 .PHONY: vectors
 vectors: ## Run every line of the legacy vectors and print counts (ALYS_VECTORS=DIR for another set)
-	$(GO) test -count=1 -v -run TestVectors ./internal/protocol/vectors
+	$(GO) test -count=1 -v -run TestVectors ./internal/protocol/vectors ./internal/edge/rpc
 
 .PHONY: bench
 bench: build ## The figures of docs/performance.md, with their references

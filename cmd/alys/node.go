@@ -8,10 +8,12 @@ import (
 	"os"
 	"time"
 
+	"github.com/btcsuite/btcd/chaincfg"
 	"github.com/urfave/cli/v2"
 
 	"github.com/AnduroProject/alys-go/internal/config"
 	"github.com/AnduroProject/alys-go/internal/edge/engine"
+	"github.com/AnduroProject/alys-go/internal/edge/rpc"
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
@@ -54,6 +56,11 @@ func nodeOptions(s *settings) (o node.Options, err error) {
 	o.BuildWait = s.Production.BuildWait
 	o.EngineHTTPAddr = s.Engine.HTTPAddr
 	o.DevMiner, o.DevMinerInterval, o.FeeRecipient = s.Miner.Dev, s.Miner.DevInterval, s.Miner.FeeRecipient
+	o.RPC = rpc.Options{
+		Addr: s.RPC.Addr, Rate: float64(s.RPC.Rate), Burst: int(2 * s.RPC.Rate), MaxConnections: int(s.RPC.MaxConnections),
+	}
+	o.RPCMayFail = s.Origin("rpc.addr").Layer == "default"
+	o.BitcoinNetwork = bitcoinNetwork(s.Bitcoin.Network)
 	if s.Dev {
 		return o, developmentChain(&o)
 	}
@@ -69,6 +76,20 @@ func nodeOptions(s *settings) (o node.Options, err error) {
 	}
 	o.AuthorityKey, err = s.Authority()
 	return o, err
+}
+
+// bitcoinNetwork returns the parameters of a network by its name in the settings.
+func bitcoinNetwork(name string) *chaincfg.Params {
+	switch name {
+	case config.NetworkMainnet:
+		return &chaincfg.MainNetParams
+	case config.NetworkTestnet:
+		return &chaincfg.TestNet3Params
+	case config.NetworkSignet:
+		return &chaincfg.SigNetParams
+	default:
+		return &chaincfg.RegressionNetParams
+	}
 }
 
 // resourceOptions are the options that do not depend on the chain.

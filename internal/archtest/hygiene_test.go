@@ -33,6 +33,7 @@ var panicsEnd = map[string]string{
 	"journal/fatal.go":                "Pebble calls Fatalf where its disk fails, which becomes an error of the journal",
 	"journal/index/database.go":       "Pebble panics on files of a damaged index, which is built again",
 	"internal/edge/engine/gethlog.go": "go-ethereum calls log.Crit where it cannot go on, which becomes an error of the engine",
+	"internal/edge/rpc/server.go":     "a request that panics is answered with an error; the node goes on",
 	"internal/edge/admin/server.go":   "a request that panics is answered with an error; the node goes on",
 	"journal/salvage/table.go":        "Pebble's table reader panics on some damaged tables; the blocks are then found without it",
 	"migration/store.go":              "goleveldb panics on contents of a damaged store that its checksums let pass",

@@ -54,6 +54,16 @@ type Config struct {
 	Production struct {
 		BuildWait time.Duration
 	}
+	// RPC is the miners' and query port. Addr is empty for none.
+	RPC struct {
+		Addr           string
+		Rate           uint64
+		MaxConnections uint64
+	}
+	// Bitcoin is the parent chain. Network is one of the Network constants.
+	Bitcoin struct {
+		Network string
+	}
 	// Metrics is the Prometheus endpoint. Addr is empty for none.
 	Metrics struct {
 		Addr string
@@ -72,6 +82,14 @@ const (
 	FormatText = "text" // key=value
 	FormatJSON = "json" // one object a line
 	FormatAuto = "auto" // text on a terminal, json elsewhere
+)
+
+// The values of bitcoin.network.
+const (
+	NetworkMainnet = "mainnet"
+	NetworkTestnet = "testnet"
+	NetworkSignet  = "signet"
+	NetworkRegtest = "regtest"
 )
 
 // Sources is where [Load] looks, from the weakest layer to the strongest.

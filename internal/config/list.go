@@ -18,6 +18,8 @@ const (
 	Journal   Group = "journal"   // memory of the journal
 	Snapshot  Group = "snapshot"  // when snapshots are taken
 	Mining    Group = "mining"    // merge-mining and block production
+	RPC       Group = "rpc"       // the miners' and query port
+	Bitcoin   Group = "bitcoin"   // the parent chain
 	Telemetry Group = "telemetry" // metrics and health
 	Log       Group = "log"       // the log on stderr
 )
@@ -69,6 +71,7 @@ const (
 	kindLevel    = "LEVEL"
 	kindFormat   = "FORMAT"
 	kindURL      = "URL"
+	kindNetwork  = "NETWORK"
 )
 
 var settings = []Setting{
@@ -207,6 +210,37 @@ var settings = []Setting{
 		check: func(c *Config) bool {
 			w := c.Production.BuildWait
 			return w >= time.Millisecond && w <= 10*time.Second && w%time.Millisecond == 0
+		},
+	},
+	{
+		Key: "rpc.addr", Group: RPC, Kind: kindAddr, Default: "127.0.0.1:3000",
+		Help:    "address of the JSON-RPC for miners and queries; empty for none; beyond loopback put a proxy or firewall before it",
+		Allowed: "empty, or host and port, such as 127.0.0.1:3000",
+		field:   func(c *Config) any { return &c.RPC.Addr },
+		check:   func(c *Config) bool { return c.RPC.Addr == "" || hostPort(c.RPC.Addr) },
+	},
+	{
+		Key: "rpc.rate", Group: RPC, Kind: kindInteger, Default: "200",
+		Help: "requests a second that one client may make, with bursts of twice as many", Allowed: "1 to 1000000",
+		field: func(c *Config) any { return &c.RPC.Rate },
+		check: func(c *Config) bool { return c.RPC.Rate >= 1 && c.RPC.Rate <= 1_000_000 },
+	},
+	{
+		Key: "rpc.max-connections", Group: RPC, Kind: kindInteger, Default: "256",
+		Help: "open connections of all clients, of which one client gets half", Allowed: "2 to 65536",
+		field: func(c *Config) any { return &c.RPC.MaxConnections },
+		check: func(c *Config) bool { return c.RPC.MaxConnections >= 2 && c.RPC.MaxConnections <= 65536 },
+	},
+	{
+		Key: "bitcoin.network", Group: Bitcoin, Kind: kindNetwork, Default: "regtest",
+		Help: "Bitcoin network whose form the deposit address has", Allowed: "mainnet, testnet, signet or regtest",
+		field: func(c *Config) any { return &c.Bitcoin.Network },
+		check: func(c *Config) bool {
+			switch c.Bitcoin.Network {
+			case NetworkMainnet, NetworkTestnet, NetworkSignet, NetworkRegtest:
+				return true
+			}
+			return false
 		},
 	},
 	{

@@ -17,7 +17,7 @@ func text(t *rapid.T, s *Setting) string {
 	switch s.Key {
 	case "engine.http-addr":
 		return rapid.SampledFrom([]string{"", "127.0.0.1:0", "[::1]:8545", "localhost:65535", "127.9.9.9:1"}).Draw(t, s.Key)
-	case "metrics.addr":
+	case "metrics.addr", "rpc.addr":
 		return rapid.SampledFrom([]string{"", ":9600", "0.0.0.0:9600", "node.example:1"}).Draw(t, s.Key)
 	case "log.format":
 		return rapid.SampledFrom([]string{FormatText, FormatJSON, FormatAuto}).Draw(t, s.Key)
@@ -33,8 +33,10 @@ func text(t *rapid.T, s *Setting) string {
 		return rapid.StringMatching(`[^\pC]*`).Draw(t, s.Key)
 	case kindBool:
 		return rapid.SampledFrom([]string{"true", "false"}).Draw(t, s.Key)
+	case kindNetwork:
+		return rapid.SampledFrom([]string{NetworkMainnet, NetworkTestnet, NetworkSignet, NetworkRegtest}).Draw(t, s.Key)
 	case kindInteger:
-		return fmt.Sprint(rapid.IntRange(1, 1000).Draw(t, s.Key))
+		return fmt.Sprint(rapid.IntRange(2, 1000).Draw(t, s.Key))
 	case kindSize:
 		return (Size(rapid.Int64Range(32, 1024).Draw(t, s.Key)) * MiB).String()
 	case kindDuration:

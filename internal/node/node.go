@@ -17,6 +17,7 @@ import (
 	"github.com/AnduroProject/alys-go/actors/miner"
 	"github.com/AnduroProject/alys-go/actors/supervisor"
 	"github.com/AnduroProject/alys-go/internal/edge/engine"
+	"github.com/AnduroProject/alys-go/internal/edge/rpc"
 	"github.com/AnduroProject/alys-go/internal/health"
 	"github.com/AnduroProject/alys-go/internal/memo"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
@@ -53,6 +54,9 @@ type Node struct {
 	config    *message.NodeConfigured
 	slot      time.Duration
 	view      view
+	branch    *branch
+	queue     queue
+	rpc       *rpc.Server // nil when it is off
 	stop      context.CancelCauseFunc
 }
 
@@ -106,11 +110,17 @@ func (n *Node) open(ctx context.Context) error {
 	}
 	n.memo.Prepare(n.config) // approvals are checked ahead from the first block on
 	n.view.now = ViewOf(chainState(n.recovered.Machine))
+	n.branch = recentBranch(chainState(n.recovered.Machine))
+	n.queue.raw = chainState(n.recovered.Machine).Work
+	n.queue.waiting = len(n.queue.raw) > 0
+	if err := n.openRPC(); err != nil {
+		return err
+	}
 	n.runtime = actors.NewRuntime(actors.Options{
 		Journal: n.journal, Machine: n.recovered.Machine,
 		Clock:     n.now,
 		Edges:     n.edges(),
-		OnFact:    n.view.fact,
+		OnFact:    n.fact,
 		Snapshots: n.snapshots, SnapshotTurns: n.opt.SnapshotTurns, SnapshotBytes: n.opt.SnapshotBytes, SnapshotAt: n.recovered.Snapshot,
 		SnapshotEvery: n.opt.SnapshotEvery, Behaviour: Behaviour, Logger: n.log,
 	})
@@ -241,9 +251,19 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	return nil
 }
 
+// fact brings the read models up to date with one durable fact.
+func (n *Node) fact(f Fact) {
+	n.queue.fold(f)
+	n.branch.fold(f)
+	n.view.fact(f)
+}
+
 // Close closes what Open opened. It is safe after a failed Open.
 func (n *Node) Close() error {
 	var errs []error
+	if n.rpc != nil {
+		_ = n.rpc.Close() // of a node that never ran; served, it is closed
+	}
 	if n.embedded != nil {
 		errs = append(errs, n.embedded.Close())
 	}

@@ -4,8 +4,10 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/btcsuite/btcd/chaincfg"
 	"github.com/ethereum/go-ethereum/common"
 
+	"github.com/AnduroProject/alys-go/internal/edge/rpc"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/journal/archive"
 )
@@ -51,6 +53,14 @@ type Options struct {
 	DevMiner         bool
 	DevMinerInterval time.Duration
 	FeeRecipient     common.Address
+
+	// RPC is the miners' and query port, off while RPC.Addr is empty; Backend and
+	// Logger are the node's. With RPCMayFail an address that cannot be had is a
+	// warning.
+	RPC        rpc.Options
+	RPCMayFail bool
+	// BitcoinNetwork is whose form the deposit address has; nil means regtest.
+	BitcoinNetwork *chaincfg.Params
 
 	// OnFact is called for every fact after it is durable, on the releasing
 	// goroutine: it must be quick.

@@ -36,6 +36,9 @@ func (n *Node) sideTasks(ctx context.Context) *sync.WaitGroup {
 		start("index of the journal", n.index.Run)
 		start("signing of checkpoints", n.signCheckpoints)
 	}
+	if n.rpc != nil {
+		start("RPC", n.rpc.Serve)
+	}
 	if n.opt.DevMiner {
 		start("development miner", func(ctx context.Context) error {
 			return mergeminer.Run(ctx, mergeminer.Options{

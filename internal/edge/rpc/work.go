@@ -1,0 +1,185 @@
+package rpc
+
+import (
+	"context"
+	"sync"
+
+	"github.com/btcsuite/btcd/chaincfg/chainhash"
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/AnduroProject/alys-go/internal/protocol/auxpow"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
+)
+
+const (
+	// maxWork is how much work the desk remembers, the oldest forgotten first. There
+	// is one for each range, whoever asks, so nobody can push another's out.
+	maxWork = 128
+	// maxAsked is how many pairs of client and recipient are remembered.
+	maxAsked = 4096
+)
+
+// desk gives work out and takes proofs in. It keeps pollers away from the
+// sequencer: work does not depend on who asks, so one turn serves everybody until
+// something changes, and a proof becomes a turn only when its structure and its hash
+// are right.
+type desk struct {
+	backend Backend
+
+	mu       sync.Mutex
+	asking   chan struct{} // closed when the request under way has its answer; nil for none
+	current  *message.AuxBlock
+	revision uint64 // of current
+	work     map[[32]byte]Work
+	order    [][32]byte // of work, oldest first
+	asked    map[asker]common.Address
+	askers   []asker // of asked, oldest first
+}
+
+// asker is who asked for which work: the proof does not say who gets the fees.
+type asker struct {
+	client string
+	hash   [32]byte
+}
+
+func newDesk(b Backend) *desk {
+	d := &desk{backend: b, work: map[[32]byte]Work{}, asked: map[asker]common.Address{}}
+	for _, w := range b.HandedOut() {
+		d.remember(w)
+	}
+	return d
+}
+
+// remember keeps work; of the oldest it keeps no more than maxWork.
+func (d *desk) remember(w Work) {
+	if _, known := d.work[w.Hash]; known {
+		return
+	}
+	if len(d.order) >= maxWork {
+		delete(d.work, d.order[0])
+		d.order = d.order[1:]
+	}
+	d.work[w.Hash] = w
+	d.order = append(d.order, w.Hash)
+}
+
+func (d *desk) noteAsker(a asker, recipient common.Address) {
+	if _, known := d.asked[a]; !known {
+		if len(d.askers) >= maxAsked {
+			delete(d.asked, d.askers[0])
+			d.askers = d.askers[1:]
+		}
+		d.askers = append(d.askers, a)
+	}
+	d.asked[a] = recipient
+}
+
+// create returns the work of now for a client whose fees go to recipient.
+func (d *desk) create(ctx context.Context, client string, recipient common.Address) (*message.AuxBlock, error) {
+	work, err := d.now(ctx, recipient)
+	if err == nil && work.Error == "" {
+		d.mu.Lock()
+		d.noteAsker(asker{client, work.Hash}, recipient)
+		d.mu.Unlock()
+	}
+	return work, err
+}
+
+// now returns the last answer while nothing changed since, else that of one turn,
+// for which everybody waits who asks meanwhile.
+func (d *desk) now(ctx context.Context, recipient common.Address) (*message.AuxBlock, error) {
+	for {
+		d.mu.Lock()
+		if d.current != nil && d.revision == d.backend.Revision() {
+			defer d.mu.Unlock()
+			return d.current, nil
+		}
+		wait := d.asking
+		if wait == nil {
+			wait = make(chan struct{})
+			d.asking = wait
+			d.mu.Unlock()
+			return d.ask(ctx, recipient, wait)
+		}
+		d.mu.Unlock()
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// ask makes the turn. Its answer is kept only when nothing changed around it.
+func (d *desk) ask(ctx context.Context, recipient common.Address, done chan struct{}) (*message.AuxBlock, error) {
+	before := d.backend.Revision()
+	work, err := d.backend.CreateAuxBlock(ctx, recipient)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asking = nil
+	close(done)
+	if err != nil {
+		return nil, err
+	}
+	d.current = nil
+	if before == d.backend.Revision() {
+		d.current, d.revision = work, before
+	}
+	if work.Error == "" {
+		d.remember(Work{Hash: work.Hash, ChainID: work.ChainID, RangeStart: work.RangeStart, RangeEnd: work.RangeEnd, Height: work.Height})
+	}
+	return work, nil
+}
+
+// submission is a proof as it was handed in.
+type submission struct {
+	hash  [32]byte
+	raw   []byte // Namecoin layout
+	proof *auxpow.AuxPow
+	// recipient is who gets the fees; nil for the one this client asked work for.
+	recipient *common.Address
+}
+
+// rejection is why a proof was not taken.
+type rejection struct {
+	check  auxpow.Reject
+	reason string
+}
+
+// submit judges a proof, and hands it to the miner actor when nothing speaks against
+// it. A nil rejection without error says that the proof is queued.
+func (d *desk) submit(ctx context.Context, client string, s submission) (*rejection, error) {
+	if no, err := d.judge(ctx, s.hash, s.proof); no != nil || err != nil {
+		return no, err
+	}
+	m := &message.SubmitAuxBlock{Hash: s.hash, AuxPow: s.raw}
+	judged, err := d.backend.SubmitAuxBlock(ctx, m)
+	if err != nil || judged.Accepted {
+		return nil, err
+	}
+	return &rejection{auxpow.RefusedByChain, judged.Reason}, nil
+}
+
+// judge makes every check that needs no turn. (C8 f, g; C13)
+func (d *desk) judge(ctx context.Context, hash [32]byte, proof *auxpow.AuxPow) (*rejection, error) {
+	d.mu.Lock()
+	work, known := d.work[hash]
+	d.mu.Unlock()
+	if !known {
+		return &rejection{auxpow.UnknownWork, "no work with this hash was handed out; ask for work again"}, nil
+	}
+	now, err := d.now(ctx, common.Address{})
+	if err != nil {
+		return nil, err
+	}
+	if now.Error == "" && now.RangeStart != work.RangeStart {
+		return &rejection{auxpow.StaleWork, "blocks of its range are final, or left the head's branch; ask for work again"}, nil
+	}
+	if now.Error != "" {
+		return nil, nil // what the target is now, the miner actor knows
+	}
+	if check, reason := proof.Judge(chainhash.Hash(hash), work.ChainID, now.Bits); check != "" {
+		return &rejection{check, reason}, nil
+	}
+	return nil, nil
+}
