@@ -71,6 +71,11 @@ func (x *turn) finalizedPayload() common.Hash {
 	return common.Hash{}
 }
 
+// moveHead tells the engine actor which payload is the head and which is final.
+func (x *turn) moveHead() {
+	x.out.Send(engine, &message.MoveHead{Head: x.Entry(x.Head.Root).PayloadHash, Finalized: x.finalizedPayload()})
+}
+
 // tellMiner sends the miner actor what it may hand out work for. With reset it
 // gets the whole branch above the block that is final by the branch's own last
 // carrier, for the next range must start there (C8 b). After a reorganisation

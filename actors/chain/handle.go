@@ -132,6 +132,8 @@ func (x *turn) nodeConfigured(m *message.NodeConfigured) {
 	x.Clock = clock{}
 	if first {
 		x.importGenesis(m)
+	} else {
+		x.moveHead()
 	}
 	x.tellMiner(true, nil)
 	x.readClock()

@@ -69,6 +69,7 @@ type rig struct {
 
 type timer struct {
 	ref core.Ref
+	by  core.ID
 	at  int64 // wall clock, as asked
 	due int64 // monotonic
 }
@@ -117,7 +118,7 @@ func (r *rig) newMachine() *actors.Machine {
 	m, err := actors.NewMachine(r.id, []core.Core{
 		supervisor.New(chain.ID, engine.ID, miner.ID), chain.New(r.work), engine.New(), miner.New(),
 	}, []core.Message{
-		&message.StartTimer{}, &message.SignBlock{}, &message.ImportPayloads{}, &message.BuildPayload{},
+		&message.StartTimer{}, &message.SignBlock{}, &message.ImportPayloads{}, &message.BuildPayload{}, &message.UpdateForkchoice{},
 		&message.AuxBlock{}, &message.AuxBlockJudged{}, &message.StopProcess{}, &message.SigningAnswer{},
 	})
 	if err != nil {
@@ -211,7 +212,7 @@ func (r *rig) output(by core.ID, ref core.Ref, o core.Output) {
 		if at == 0 {
 			at = r.wall + int64(m.After)
 		}
-		r.timers = append(r.timers, timer{ref: ref, at: at, due: r.mono + at - r.wall})
+		r.timers = append(r.timers, timer{ref: ref, by: by, at: at, due: r.mono + at - r.wall})
 		return
 	case *message.SignBlock:
 		if hold := r.state().Hold; hold != nil {
@@ -260,6 +261,8 @@ func (r *rig) execute(e effect) core.Message {
 	switch m := e.request.(type) {
 	case *message.ImportPayloads:
 		return r.layer.run(r, m)
+	case *message.UpdateForkchoice:
+		return r.layer.move(m)
 	case *message.BuildPayload:
 		return r.layer.build(m)
 	case *message.SignBlock:
@@ -292,11 +295,7 @@ func (r *rig) wait(ms int64) {
 		t := r.timers[next]
 		r.timers = append(r.timers[:next:next], r.timers[next+1:]...)
 		r.pass(max(t.due-r.mono, 0))
-		actor := chain.ID
-		if t.ref == r.machine.State(engine.ID).(*engine.State).Waiting {
-			actor = engine.ID
-		}
-		r.input(actors.Input{Actor: actor, Cause: t.ref, Message: &message.TimerFired{Due: t.at, Wall: r.wall, Monotonic: r.mono}})
+		r.input(actors.Input{Actor: t.by, Cause: t.ref, Message: &message.TimerFired{Due: t.at, Wall: r.wall, Monotonic: r.mono}})
 	}
 	r.pass(end - r.mono)
 }

@@ -19,6 +19,8 @@ type layer struct {
 	known   map[common.Hash]*block.Payload
 	pending [][]byte // transactions
 	limit   int      // payloads that an import may judge before the layer is away; negative: all
+
+	head, finalized common.Hash // as the last forkchoice said
 }
 
 // txGas is what each transaction uses.
@@ -92,6 +94,15 @@ func (l *layer) run(r *rig, m *message.ImportPayloads) *message.PayloadsImported
 		}
 	}
 	return result
+}
+
+// move is a forkchoice: the head and what is final must have been executed.
+func (l *layer) move(m *message.UpdateForkchoice) *message.ForkchoiceUpdated {
+	if l.limit == 0 || l.known[m.Head] == nil || m.Finalized != (common.Hash{}) && l.known[m.Finalized] == nil {
+		return &message.ForkchoiceUpdated{Status: message.ExecutionUnknown, Reason: "syncing"}
+	}
+	l.head, l.finalized = m.Head, m.Finalized
+	return &message.ForkchoiceUpdated{Status: message.ExecutionValid}
 }
 
 func (l *layer) judge(p *block.Payload, x *message.Execution) {

@@ -107,7 +107,9 @@ func (r *rig) request(m core.Message) string {
 			}
 			names = append(names, r.name(root))
 		}
-		return fmt.Sprintf("import [%s] final=%s", strings.Join(names, " "), r.name(m.Finalized))
+		return fmt.Sprintf("import [%s]", strings.Join(names, " "))
+	case *message.UpdateForkchoice:
+		return fmt.Sprintf("forkchoice %s final=%s", r.name(m.Head), r.name(m.Finalized))
 	case *message.BuildPayload:
 		s := fmt.Sprintf("build slot %d on %s at %d final=%s", m.Slot, r.name(m.Parent), m.Timestamp, r.name(m.Finalized))
 		for _, w := range m.Withdrawals {

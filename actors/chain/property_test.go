@@ -3,6 +3,7 @@ package chain_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -85,8 +86,9 @@ func (x *explorer) goBack(t *rapid.T) {
 	}
 	x.final = 0
 	x.restore(rapid.SampledFrom([]string{"restore", "repair"}).Draw(t, "kind"), nil)
-	if x.state().Hold == nil {
-		t.Fatalf("signing is not held after a restore")
+	// What was being executed in the backup may be a carrier of others, which ends the hold.
+	if log := x.log.String(); x.state().Hold == nil && !strings.Contains(log[strings.LastIndex(log, "fact signing held"):], "fact signing released by carrier") {
+		t.Fatalf("signing is not held after a restore\n%s", log)
 	}
 	x.backup = nil
 }

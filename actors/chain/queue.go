@@ -54,7 +54,7 @@ func (x *turn) executeNext() {
 	if x.Sent > 0 || len(x.Executing) == 0 {
 		return
 	}
-	m := &message.ExecuteBlocks{Finalized: x.finalizedPayload()}
+	m := &message.ExecuteBlocks{}
 	for i, b := range x.Executing {
 		if i == maxRun || i > 0 && x.Entry(b.Root).Parent != x.Executing[i-1].Root {
 			break
@@ -100,6 +100,7 @@ func (x *turn) blocksExecuted(m *message.BlocksExecuted) {
 	}
 	if len(moved.joined) > 0 {
 		x.factHead()
+		x.moveHead()
 		x.prune(finalized)
 		x.dropStaleWork()
 		x.tellMiner(moved.reorganised, moved.joined)

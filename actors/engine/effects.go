@@ -5,8 +5,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 )
 
-// The pause before an import is tried again doubles from retryFirstMs to
-// retryMostMs.
+// The pause before a call is tried again doubles from retryFirstMs to retryMostMs.
 const (
 	retryFirstMs = 250
 	retryMostMs  = 30_000
@@ -16,16 +15,32 @@ const (
 // crash gives the same answer, for execution is deterministic.
 func (s *State) importFirst(out *core.Out) {
 	b := s.Batches[0]
-	out.Effect(Edge, core.UntilDone, &message.ImportPayloads{Blocks: b.Blocks, Finalized: b.Finalized})
+	out.Effect(Edge, core.UntilDone, &message.ImportPayloads{Blocks: b.Blocks})
 }
 
-// waitBeforeRetry starts the timer before the first batch is tried again. It
-// counts from now: the turn's time may be ahead of the wall clock for long.
-func (s *State) waitBeforeRetry(t core.Turn, out *core.Out) {
-	pause := uint64(retryFirstMs) << min(s.Attempts, 10)
-	s.Attempts++
-	s.Waiting = core.Ref{Sequence: t.Sequence, Index: uint32(len(out.List()))}
-	out.Effect(TimerEdge, core.Expiring, &message.StartTimer{After: min(pause, retryMostMs)})
+// updateForkchoice asks for what is wanted. Until-done: running it again after a
+// crash leads to the same head.
+func (s *State) updateForkchoice(t core.Turn, out *core.Out) {
+	s.Asked = &Asked{Forkchoice: *s.Wanted, Effect: next(t, out)}
+	out.Effect(Edge, core.UntilDone, &message.UpdateForkchoice{
+		Head: s.Wanted.Head, Safe: s.Wanted.Finalized, Finalized: s.Wanted.Finalized,
+	})
+}
+
+// pause starts the timer before a call that was made attempts times without an
+// answer is tried again. It counts from now: the turn's time may be ahead of the
+// wall clock for long.
+func pause(attempts *uint32, t core.Turn, out *core.Out) core.Ref {
+	after := min(uint64(retryFirstMs)<<min(*attempts, 10), retryMostMs)
+	*attempts++
+	timer := next(t, out)
+	out.Effect(TimerEdge, core.Expiring, &message.StartTimer{After: after})
+	return timer
+}
+
+// next is the ref of the output that is emitted next.
+func next(t core.Turn, out *core.Out) core.Ref {
+	return core.Ref{Sequence: t.Sequence, Index: uint32(len(out.List()))}
 }
 
 // buildPayload asks for a payload. Expiring: after a restart its slot is past.

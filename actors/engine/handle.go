@@ -32,6 +32,7 @@ func (*Engine) Messages() []core.Message {
 	return []core.Message{
 		&message.NodeConfigured{}, &message.ExecuteBlocks{}, &message.BuildBlock{},
 		&message.PayloadsImported{}, &message.PayloadBuilt{}, &message.PayloadFailed{},
+		&message.MoveHead{}, &message.ForkchoiceUpdated{},
 		&message.TimerFired{}, &core.Expired{},
 	}
 }
@@ -40,7 +41,8 @@ func (*Engine) Messages() []core.Message {
 func (*Engine) Handle(state core.State, m core.Message, t core.Turn, out *core.Out) {
 	s := state.(*State)
 	switch m := m.(type) {
-	case *message.NodeConfigured: // nothing here depends on the configuration
+	case *message.NodeConfigured:
+		s.nodeConfigured(t, out)
 	case *message.ExecuteBlocks:
 		s.executeBlocks(m, out)
 	case *message.PayloadsImported:
@@ -51,6 +53,10 @@ func (*Engine) Handle(state core.State, m core.Message, t core.Turn, out *core.O
 		s.payloadBuilt(m, t, out)
 	case *message.PayloadFailed:
 		s.buildFailed(m.Reason, t, out)
+	case *message.MoveHead:
+		s.moveHead(m, t, out)
+	case *message.ForkchoiceUpdated:
+		s.forkchoiceUpdated(m, t, out)
 	case *message.TimerFired:
 		s.tryAgain(t, out)
 	case *core.Expired:
@@ -60,7 +66,10 @@ func (*Engine) Handle(state core.State, m core.Message, t core.Turn, out *core.O
 }
 
 func (s *State) executeBlocks(m *message.ExecuteBlocks, out *core.Out) {
-	s.Batches = append(s.Batches, Batch{Blocks: m.Blocks, Finalized: m.Finalized})
+	if len(m.Blocks) == 0 {
+		return
+	}
+	s.Batches = append(s.Batches, Batch{Blocks: m.Blocks})
 	if len(s.Batches) == 1 {
 		s.importFirst(out)
 	}
@@ -81,9 +90,9 @@ func (s *State) payloadsImported(m *message.PayloadsImported, t core.Turn, out *
 		out.Send(chain, &message.BlocksExecuted{Results: judged})
 	}
 	if !refused && len(judged) < len(first.Blocks) {
-		rest := Batch{Blocks: first.Blocks[len(judged):], Finalized: first.Finalized}
+		rest := Batch{Blocks: first.Blocks[len(judged):]}
 		s.Batches = append([]Batch{rest}, s.Batches[1:]...)
-		s.waitBeforeRetry(t, out)
+		s.Waiting = pause(&s.Attempts, t, out)
 		return
 	}
 	s.Batches = append([]Batch(nil), s.Batches[1:]...)
@@ -107,13 +116,18 @@ func verdicts(results []message.Execution) (judged []message.Execution, refused 
 	return results, false
 }
 
+// tryAgain ends the pause whose timer fired.
 func (s *State) tryAgain(t core.Turn, out *core.Out) {
-	if t.Cause != s.Waiting || s.Waiting.None() {
-		return
-	}
-	s.Waiting = core.Ref{}
-	if len(s.Batches) > 0 {
-		s.importFirst(out)
+	switch {
+	case t.Cause.None():
+	case t.Cause == s.Waiting:
+		s.Waiting = core.Ref{}
+		if len(s.Batches) > 0 {
+			s.importFirst(out)
+		}
+	case t.Cause == s.MoveWaiting:
+		s.MoveWaiting = core.Ref{}
+		s.bringHead(t, out)
 	}
 }
 
@@ -122,7 +136,7 @@ func (s *State) buildBlock(m *message.BuildBlock, t core.Turn, out *core.Out) {
 		out.Send(chain, &message.BuildFailed{Slot: m.Slot, Reason: "the execution layer is busy"})
 		return
 	}
-	s.Building = &Building{Slot: m.Slot, Parent: m.Parent, Effect: core.Ref{Sequence: t.Sequence, Index: uint32(len(out.List()))}}
+	s.Building = &Building{Slot: m.Slot, Parent: m.Parent, Effect: next(t, out)}
 	buildPayload(m, out)
 }
 

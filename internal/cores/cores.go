@@ -20,7 +20,7 @@ import (
 
 // released is the version of the cores' rules. It is raised with every change
 // that makes a core answer or remember differently.
-const released uint32 = 1
+const released uint32 = 2
 
 // Behaviour is the version of this program's rules. A journal of an older one is
 // upgraded from the snapshot of a clean stop, by the migrations below; one of a
@@ -29,7 +29,9 @@ const Behaviour = released + beyond
 
 // Migrations lead from every released behaviour to the next.
 func Migrations() []actors.Migration {
-	return append([]actors.Migration{}, beyondMigrations...)
+	return append([]actors.Migration{
+		{From: 1}, // states of 1 are states of 2: what 2 remembers beyond them begins empty
+	}, beyondMigrations...)
 }
 
 // NewMachine returns the machine of the Alys node for a journal.
@@ -40,11 +42,12 @@ func NewMachine(id journal.ID, work chain.Work) (*actors.Machine, error) {
 		engine.New(),
 		miner.New(),
 	}), []core.Message{
-		&message.StartTimer{}, &message.SignBlock{}, &message.ImportPayloads{}, &message.BuildPayload{},
+		&message.StartTimer{}, &message.SignBlock{}, &message.ImportPayloads{}, &message.BuildPayload{}, &message.UpdateForkchoice{},
 		&message.AuxBlock{}, &message.AuxBlockJudged{}, &message.StopProcess{},
 		&message.BlockConnected{}, &message.BlockReverted{}, &message.HeadChanged{}, &message.BlockFinalized{},
 		&message.BlockRefused{}, &message.BlockProduced{}, &message.SlotSkipped{}, &message.ClockStepped{},
 		&message.WorkQueued{}, &message.WorkDropped{}, &message.LegacyImported{}, &message.LegacyDiffers{},
 		&message.SigningHeld{}, &message.SigningReleased{}, &message.SigningAnswer{},
+		&message.HeadRefused{},
 	})
 }

@@ -34,6 +34,10 @@ func (e *engineEdge) Execute(ctx context.Context, r actors.Request) {
 		if result := e.importPayloads(ctx, m); result != nil {
 			r.Reply(result)
 		}
+	case *message.UpdateForkchoice:
+		if result := e.updateForkchoice(ctx, m); result != nil {
+			r.Reply(result)
+		}
 	case *message.BuildPayload:
 		if result := e.buildPayload(ctx, m); result != nil {
 			r.Reply(result)
@@ -52,7 +56,7 @@ func (e *engineEdge) importPayloads(ctx context.Context, m *message.ImportPayloa
 		}
 		return nil
 	}
-	executed, err := e.x.Import(ctx, payloads, m.Finalized, m.Finalized)
+	executed, err := e.x.Execute(ctx, payloads)
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -60,7 +64,7 @@ func (e *engineEdge) importPayloads(ctx context.Context, m *message.ImportPayloa
 	for _, x := range executed {
 		r := message.Execution{PayloadHash: x.BlockHash, Status: message.ExecutionValid, StateRoot: x.StateRoot, GasUsed: x.GasUsed}
 		if x.Status != engine.StatusValid {
-			r.Status, r.Reason = message.ExecutionInvalid, x.Err
+			r.Status, r.Reason, r.LatestValid = message.ExecutionInvalid, x.Err, x.LatestValid
 		}
 		result.Results = append(result.Results, r)
 	}
@@ -73,6 +77,23 @@ func (e *engineEdge) importPayloads(ctx context.Context, m *message.ImportPayloa
 		}
 	}
 	return result
+}
+
+// updateForkchoice moves the execution layer's head. A stop in between is no result.
+func (e *engineEdge) updateForkchoice(ctx context.Context, m *message.UpdateForkchoice) *message.ForkchoiceUpdated {
+	moved, err := e.x.Move(ctx, m.Head, m.Safe, m.Finalized)
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
+		e.log.Warn("execution layer does not take the head yet", "payload", m.Head, "error", err)
+		return &message.ForkchoiceUpdated{Status: message.ExecutionUnknown, Reason: err.Error()}
+	case moved.Status != engine.StatusValid:
+		e.log.Error("execution layer refuses a head that it executed: its data is damaged; repair it or have it synchronised anew",
+			"payload", m.Head, "latest_valid", moved.LatestValid, "reason", moved.Err)
+		return &message.ForkchoiceUpdated{Status: message.ExecutionInvalid, Reason: moved.Err, LatestValid: moved.LatestValid}
+	}
+	return &message.ForkchoiceUpdated{Status: message.ExecutionValid}
 }
 
 // payloads reads the payloads of blocks, whose bytes the journal has.

@@ -52,6 +52,10 @@ type Executed struct {
 	GasUsed   []uint64    // gas used by each transaction, in order
 	Status    string      // StatusValid or StatusInvalid
 	Err       string      // the client's reason when invalid
+
+	// LatestValid is the newest valid payload below an invalid one; zero when the
+	// client does not say.
+	LatestValid common.Hash
 }
 
 // GenesisPayload returns block 0 as a payload. (consensus.md C3)
@@ -74,6 +78,44 @@ func (x *Executor) Head(ctx context.Context) (number uint64, hash common.Hash, e
 		return 0, common.Hash{}, clientError(ctx, err, "read the client's head")
 	}
 	return header.Number.Uint64(), header.Hash(), nil
+}
+
+// Moved is the client's answer to [Executor.Move].
+type Moved struct {
+	Status      string      // StatusValid or StatusInvalid
+	Err         string      // the client's reason when invalid
+	LatestValid common.Hash // newest valid payload below an invalid head; zero when the client does not say
+}
+
+// Move makes head the client's head, safe and finalized its safe and finalised block. Zero
+// for one of these leaves it as it is. With the embedded client the move survives kill -9.
+// (consensus.md C10, C11)
+//
+// The client calling head invalid, or not a descendant of safe and finalized, is an answer
+// with StatusInvalid. Errors: CannotJudge when the client does not know one of the blocks or
+// cannot tell, Temporary when ctx ended.
+func (x *Executor) Move(ctx context.Context, head, safe, finalized common.Hash) (Moved, error) {
+	state := beacon.ForkchoiceStateV1{HeadBlockHash: head, SafeBlockHash: safe, FinalizedBlockHash: finalized}
+	status, _, err := x.forkchoice(ctx, state, nil)
+	switch {
+	case fault.Is(err, fault.Invalid):
+		return Moved{Status: StatusInvalid, Err: err.Error()}, nil
+	case err != nil:
+		return Moved{}, err
+	case status.Status == beacon.VALID:
+		return Moved{Status: StatusValid}, x.sync(ctx)
+	}
+	moved := Moved{Status: StatusInvalid, Err: "no reason given"}
+	if status.ValidationError != nil {
+		moved.Err = *status.ValidationError
+	}
+	if x.clientTrouble(moved.Err) {
+		return Moved{}, fault.New(fault.CannotJudge, "make block %s the head: the client could not: %s", head, moved.Err)
+	}
+	if status.LatestValidHash != nil {
+		moved.LatestValid = *status.LatestValidHash
+	}
+	return moved, nil
 }
 
 // SetFinalized makes head the client's head and finalized its finalised and
@@ -107,21 +149,32 @@ func (x *Executor) Receipts(ctx context.Context, p *block.Payload) ([]*types.Rec
 	return receipts, nil
 }
 
-// setHead sends a forkchoice update and accepts no answer but VALID.
+// setHead is forkchoice that accepts no answer but VALID.
 func (x *Executor) setHead(ctx context.Context, state beacon.ForkchoiceStateV1, attributes *beacon.PayloadAttributes) (*beacon.PayloadID, error) {
+	status, id, err := x.forkchoice(ctx, state, attributes)
+	if err == nil && status.Status != beacon.VALID {
+		err = fault.New(fault.CannotJudge, "make block %s the head: the client answers %s%s", state.HeadBlockHash, status.Status, reason(status))
+	}
+	return id, err
+}
+
+// forkchoice sends a forkchoice update and returns the client's verdict, VALID or INVALID.
+func (x *Executor) forkchoice(ctx context.Context, state beacon.ForkchoiceStateV1, attributes *beacon.PayloadAttributes) (beacon.PayloadStatusV1, *beacon.PayloadID, error) {
 	what := fmt.Sprintf("make block %s the head", state.HeadBlockHash)
 	// go-ethereum looks for an unknown head in the network.
 	if _, err := x.api.HeaderByHash(ctx, state.HeadBlockHash); err != nil {
-		return nil, clientError(ctx, err, what)
+		return beacon.PayloadStatusV1{}, nil, clientError(ctx, err, what)
 	}
 	response, err := x.api.ForkchoiceUpdatedV2(ctx, state, attributes)
 	if err != nil {
-		return nil, x.forkchoiceError(ctx, err, state, what)
+		return beacon.PayloadStatusV1{}, nil, x.forkchoiceError(ctx, err, state, what)
 	}
-	if response.PayloadStatus.Status != beacon.VALID {
-		return nil, fault.New(fault.CannotJudge, "%s: the client answers %s%s", what, response.PayloadStatus.Status, reason(response.PayloadStatus))
+	switch status := response.PayloadStatus; status.Status {
+	case beacon.VALID, beacon.INVALID:
+		return status, response.PayloadID, nil
+	default:
+		return status, nil, fault.New(fault.CannotJudge, "%s: the client answers %s%s", what, status.Status, reason(status))
 	}
-	return response.PayloadID, nil
 }
 
 func (x *Executor) forkchoiceError(ctx context.Context, err error, state beacon.ForkchoiceStateV1, what string) error {

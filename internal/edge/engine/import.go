@@ -2,102 +2,94 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	beacon "github.com/ethereum/go-ethereum/beacon/engine"
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/rpc"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 )
 
-// Import executes payloads, oldest first and each the child of the one before
-// it, and makes the last one the client's head with the given finalised and
-// safe blocks (zero: unchanged). It returns one result per payload executed.
+// Execute executes payloads, oldest first and each the child of the one before it.
+// It returns one result per payload executed and does not make any of them the head.
+// A client that lacks the state below them is taken to where they fork off, and stays
+// there until the next [Executor.Move]. (architecture.md 7)
 //
-// An invalid payload is a result with StatusInvalid and the client's reason;
-// it is the last result, the head stays on the payload before it, and finality
-// is not touched. Every other failure is an error, and the results are those
-// of the payloads before it: CannotJudge when the client is behind, away or in
-// trouble of its own, Temporary when ctx ended, Invalid when finalized or safe
-// is not an ancestor of the last payload (all results are complete then).
+// An invalid payload is a result with StatusInvalid and the client's reason; it is the
+// last result. Every other failure is an error, and the results are those of the
+// payloads before it: CannotJudge when the client is behind, away or in trouble of its
+// own, Temporary when ctx ended.
 //
-// Executing payloads again gives the same results. Known ones are not executed
-// a second time, and the head moves back at most once, to the last payload; it
-// stays above when the client has that payload finalised and frozen.
+// Executing payloads again gives the same results; known ones are not executed a second
+// time. With the embedded client everything that is reported executed survives kill -9
+// and a power cut.
 //
-// With the embedded client everything that is reported executed survives
-// kill -9 and a power cut.
-//
-// The legacy sequence moves the head to the parent first; here that happens
-// only when the client says it lacks the parent's state, so that an invalid
-// payload leaves the head alone. (consensus.md C11)
-func (x *Executor) Import(ctx context.Context, payloads []*block.Payload, finalized, safe common.Hash) ([]Executed, error) {
-	if len(payloads) == 0 {
-		return nil, nil
-	}
+// The legacy sequence moves the head to the parent first; here an invalid payload
+// leaves the head alone. (consensus.md C11)
+func (x *Executor) Execute(ctx context.Context, payloads []*block.Payload) ([]Executed, error) {
 	for i, p := range payloads {
 		if p == nil {
-			return nil, fault.New(fault.Invalid, "import: payload %d of %d is missing", i, len(payloads))
+			return nil, fault.New(fault.Invalid, "execute: payload %d of %d is missing", i, len(payloads))
 		}
 	}
-	headNumber, _, err := x.Head(ctx)
-	if err != nil {
-		return nil, err
+	results := make([]Executed, 0, len(payloads))
+	var err error
+	for _, p := range payloads {
+		var result Executed
+		if result, err = x.execute(ctx, p); err != nil {
+			break
+		}
+		results = append(results, result)
+		if result.Status != StatusValid {
+			break
+		}
 	}
-	results, err := x.run(ctx, payloads, headNumber, finalized, safe)
-	if syncer, ok := x.api.(syncer); ok && len(results) > 0 {
-		// Also after ctx ended: the results are reported.
-		if syncErr := syncer.Sync(context.WithoutCancel(ctx)); err == nil {
+	if len(results) > 0 {
+		if syncErr := x.sync(ctx); err == nil {
 			err = syncErr
 		}
 	}
 	return results, err
 }
 
+// Import is [Executor.Execute], after which the last valid payload is the head, with the
+// given finalised and safe blocks (zero: unchanged) unless a payload was invalid.
+//
+// The head stays above when the client has that payload finalised and frozen. Errors, beside
+// those of Execute: Invalid when finalized or safe is not an ancestor of the last payload
+// (all results are complete then).
+func (x *Executor) Import(ctx context.Context, payloads []*block.Payload, finalized, safe common.Hash) ([]Executed, error) {
+	results, err := x.Execute(ctx, payloads)
+	state := beacon.ForkchoiceStateV1{FinalizedBlockHash: finalized, SafeBlockHash: safe}
+	for _, r := range results {
+		if r.Status != StatusValid {
+			state.FinalizedBlockHash, state.SafeBlockHash = common.Hash{}, common.Hash{}
+			break
+		}
+		state.HeadBlockHash = r.BlockHash
+	}
+	if err != nil || state.HeadBlockHash == (common.Hash{}) {
+		return results, err
+	}
+	if _, err := x.setHead(ctx, state, nil); err != nil {
+		return results, err
+	}
+	return results, x.sync(ctx)
+}
+
+// sync makes the client's writes durable, where it can be told to: also after ctx ended,
+// for what was executed is reported.
+func (x *Executor) sync(ctx context.Context) error {
+	if client, ok := x.api.(syncer); ok {
+		return client.Sync(context.WithoutCancel(ctx))
+	}
+	return nil
+}
+
 // syncer is a client that can be told to make its writes durable.
 type syncer interface {
 	Sync(ctx context.Context) error
-}
-
-// run executes payloads from a head at headNumber on and moves the head.
-func (x *Executor) run(ctx context.Context, payloads []*block.Payload, headNumber uint64, finalized, safe common.Hash) ([]Executed, error) {
-	results := make([]Executed, 0, len(payloads))
-	for i, p := range payloads {
-		state := beacon.ForkchoiceStateV1{HeadBlockHash: p.BlockHash}
-		final := i == len(payloads)-1
-		if final {
-			state.FinalizedBlockHash, state.SafeBlockHash = finalized, safe
-		}
-		result, err := x.execute(ctx, p)
-		if err != nil {
-			return results, err
-		}
-		if result.Status != StatusValid {
-			return append(results, result), nil
-		}
-		if !final && p.BlockNumber <= headNumber {
-			known, err := x.canonical(ctx, p)
-			if err != nil {
-				return results, err
-			}
-			if known {
-				results = append(results, result)
-				continue
-			}
-		}
-		if _, err := x.setHead(ctx, state, nil); err != nil {
-			if fault.Is(err, fault.Invalid) {
-				results = append(results, result)
-			}
-			return results, err
-		}
-		headNumber = p.BlockNumber
-		results = append(results, result)
-	}
-	return results, nil
 }
 
 // execute has the client execute one payload and reads the outcome.
@@ -112,6 +104,9 @@ func (x *Executor) execute(ctx context.Context, p *block.Payload) (Executed, err
 		result.Err = "no reason given"
 		if status.ValidationError != nil {
 			result.Err = *status.ValidationError
+		}
+		if status.LatestValidHash != nil {
+			result.LatestValid = *status.LatestValidHash
 		}
 		if x.clientTrouble(result.Err) {
 			return Executed{}, fault.New(fault.CannotJudge, "block %d %s: the client could not execute it: %s", p.BlockNumber, p.BlockHash, result.Err)
@@ -165,16 +160,4 @@ func (x *Executor) newPayload(ctx context.Context, p *block.Payload) (beacon.Pay
 			return status, err
 		}
 	}
-}
-
-// canonical reports whether the client has p in its canonical chain.
-func (x *Executor) canonical(ctx context.Context, p *block.Payload) (bool, error) {
-	header, err := x.api.HeaderByNumber(ctx, rpc.BlockNumber(p.BlockNumber))
-	if errors.Is(err, ErrNotFound) {
-		return false, nil // moved below it meanwhile
-	}
-	if err != nil {
-		return false, clientError(ctx, err, fmt.Sprintf("read header %d", p.BlockNumber))
-	}
-	return header.Hash() == p.BlockHash, nil
 }

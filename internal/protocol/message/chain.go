@@ -168,11 +168,11 @@ func (m *ApprovalReceived) Fields(f *record.Fields) {
 	f.Fixed(3, m.Signature[:])
 }
 
-// ExecuteBlocks asks the engine actor to execute blocks, oldest first, and to
-// move the execution layer's head to the last.
+// ExecuteBlocks asks the engine actor to execute blocks, oldest first. The head
+// moves by [MoveHead] only.
 type ExecuteBlocks struct {
 	Blocks    []Block
-	Finalized common.Hash // payload hash of the finalised block, zero for none
+	Finalized common.Hash // of behaviour 1, whose imports moved the head
 }
 
 // Type implements core.Message.
@@ -197,7 +197,7 @@ type BlocksExecuted struct {
 func (*BlocksExecuted) Type() string { return "blocks_executed" }
 
 // Schema implements core.Message.
-func (*BlocksExecuted) Schema() uint32 { return 1 }
+func (*BlocksExecuted) Schema() uint32 { return 2 }
 
 // Fields implements record.Record.
 func (m *BlocksExecuted) Fields(f *record.Fields) {
@@ -211,6 +211,9 @@ type Execution struct {
 	Reason      string
 	StateRoot   common.Hash
 	GasUsed     []uint64 // per transaction, of its receipt
+	// LatestValid is, with ExecutionInvalid, the newest valid payload below this
+	// one; zero when the client does not say. (C15)
+	LatestValid common.Hash
 }
 
 // Fields implements record.Record.
@@ -220,6 +223,7 @@ func (m *Execution) Fields(f *record.Fields) {
 	f.String(3, &m.Reason)
 	f.Fixed(4, m.StateRoot[:])
 	f.Uint64s(5, &m.GasUsed)
+	f.Fixed(6, m.LatestValid[:])
 }
 
 // BuildBlock asks the engine actor for a payload on the head.

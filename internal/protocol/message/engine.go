@@ -13,11 +13,11 @@ const (
 	ExecutionUnknown uint8 = 3 // it cannot judge yet
 )
 
-// ImportPayloads is an until-done effect: run the payloads of these blocks in
-// order and move the execution layer's head to the last. (C11)
+// ImportPayloads is an until-done effect: execute the payloads of these blocks in
+// order. The head moves by [UpdateForkchoice] only. (C11)
 type ImportPayloads struct {
 	Blocks    []Block
-	Finalized common.Hash
+	Finalized common.Hash // of behaviour 1, whose imports moved the head
 }
 
 // Type implements core.Message.
@@ -41,7 +41,7 @@ type PayloadsImported struct {
 func (*PayloadsImported) Type() string { return "payloads_imported" }
 
 // Schema implements core.Message.
-func (*PayloadsImported) Schema() uint32 { return 1 }
+func (*PayloadsImported) Schema() uint32 { return 2 }
 
 // Fields implements record.Record.
 func (m *PayloadsImported) Fields(f *record.Fields) {

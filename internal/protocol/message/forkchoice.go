@@ -161,3 +161,26 @@ func (m *ForkchoiceUpdated) Fields(f *record.Fields) {
 	f.String(2, &m.Reason)
 	f.Fixed(3, m.LatestValid[:])
 }
+
+// HeadRefused is the fact that the execution layer calls a head invalid whose payload it
+// executed before: its data or its program is at fault. It is told again until it agrees.
+type HeadRefused struct {
+	Head        common.Hash // payload hash
+	Finalized   common.Hash // payload hash, zero for none
+	LatestValid common.Hash // zero when the client does not say
+	Reason      string
+}
+
+// Type implements core.Message.
+func (*HeadRefused) Type() string { return "head_refused" }
+
+// Schema implements core.Message.
+func (*HeadRefused) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *HeadRefused) Fields(f *record.Fields) {
+	f.Fixed(1, m.Head[:])
+	f.Fixed(2, m.Finalized[:])
+	f.Fixed(3, m.LatestValid[:])
+	f.String(4, &m.Reason)
+}
