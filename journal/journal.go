@@ -53,6 +53,10 @@ type Options struct {
 	CommitDelay time.Duration
 	// CacheBytes bounds the block cache; 0 means 64 MiB.
 	CacheBytes int64
+	// NewID is the identity of a journal that this opening creates; zero means
+	// one drawn at random. Only simulations, whose journals have to be the same in
+	// every run, may choose it: two journals of one identity cannot be told apart.
+	NewID ID
 	// Logger receives warnings and errors; nil means slog.Default().
 	Logger *slog.Logger
 	// OnDurable is called by the committer after each group is on disk, in

@@ -176,9 +176,12 @@ func (j *Journal) create() error {
 	if err := fs.RemoveAll(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fault.Wrap(fault.Fatal, err, "remove unfinished database "+fresh)
 	}
-	id, err := newID()
-	if err != nil {
-		return err
+	id := j.opt.NewID
+	if id == (ID{}) {
+		var err error
+		if id, err = newID(); err != nil {
+			return err
+		}
 	}
 	log := j.failingLog(fresh)
 	db, err := openDatabase(fresh, databaseOptions(fs, j.cache, log))

@@ -48,7 +48,7 @@ var refused = []struct{ from, to, why string }{
 // siblings are directories below an entry that may not import each other.
 var siblings = []string{coresDir, "internal/edge"}
 
-// testSupport are packages that only test files may import.
+// testSupport are packages that only test files and the simulators may import.
 var testSupport = []string{"internal/protocol/vectors", "internal/archtest", "internal/faultfs"}
 
 // area finds the entry of layers that a directory belongs to.
@@ -106,8 +106,8 @@ func wrongWay(dir, from string, rank int, target string) string {
 		return "it is in no layer"
 	}
 	for _, support := range testSupport {
-		if within(target, support) {
-			return "it is for test files only"
+		if within(target, support) && !within(dir, "internal/sim") {
+			return "it is for test files and simulators only"
 		}
 	}
 	if from == to {

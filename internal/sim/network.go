@@ -1,0 +1,184 @@
+package sim
+
+import (
+	"slices"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/AnduroProject/alys-go/actors/chain"
+	"github.com/AnduroProject/alys-go/actors/core"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/record"
+)
+
+// network carries messages between members. A message is lost when it is dropped,
+// when a partition lies between the members as it leaves or arrives, and when the
+// receiver is down.
+type network struct {
+	w     *world
+	sides []int // members of different sides do not hear each other
+	base  [][]int64
+	calm  bool
+}
+
+func newNetwork(w *world) *network {
+	n := &network{w: w, sides: make([]int, w.opt.Members)}
+	for range w.opt.Members {
+		row := make([]int64, w.opt.Members)
+		for j := range row {
+			row[j] = 5 + w.rand.net.Int64N(w.plan.latency)
+		}
+		n.base = append(n.base, row)
+	}
+	return n
+}
+
+// send has a message delivered, perhaps. deliver runs in the receiver's life of then.
+func (n *network) send(from, to int, what string, deliver func(*process)) {
+	r := n.w.rand.net
+	copies := 1
+	if !n.calm {
+		if r.IntN(1000) < n.w.plan.drop {
+			copies = 0
+		} else if r.IntN(1000) < n.w.plan.duplicate {
+			copies = 2
+		}
+	}
+	for range copies {
+		delay := n.base[from][to] + r.Int64N(n.base[from][to]+1)
+		if !n.calm && r.IntN(100) < n.w.plan.late {
+			delay += r.Int64N(3 * slot)
+		}
+		if n.sides[from] != n.sides[to] {
+			continue
+		}
+		n.w.after(delay, what, to, func() {
+			if p := n.w.members[to].process; p != nil && n.sides[from] == n.sides[to] {
+				deliver(p)
+			}
+		})
+	}
+}
+
+// broadcast sends to all others.
+func (n *network) broadcast(from int, what string, deliver func(*process)) {
+	for to := range n.w.members {
+		if to != from {
+			n.send(from, to, what, deliver)
+		}
+	}
+}
+
+// split parts the members: sides[i] is the side of member i.
+func (n *network) split(sides []int) { n.sides = sides }
+
+func (n *network) heal() { n.sides = make([]int, len(n.sides)) }
+
+// publish is the peers edge.
+func (p *process) publish(m core.Message) {
+	if d := p.m.dishonest; d != nil && d.publishes(m) {
+		return
+	}
+	p.gossip(m)
+}
+
+// gossip sends a message of the peers edge to all others, as a node does.
+func (p *process) gossip(m core.Message) {
+	w, from := p.m.w, p.m.index
+	switch m := m.(type) {
+	case *message.PublishBlock:
+		c, err := p.wholeContent(m.Signed)
+		if err != nil {
+			w.fail("release", []*member{p.m}, "member %d publishes a block that its journal does not hold: %v", from, err)
+			return
+		}
+		w.blocks.addSigned(w, c)
+		w.net.broadcast(from, "block", func(to *process) { to.receiveBlocks(chain.Gossip, c) })
+	case *message.PublishApproval:
+		received := &message.ApprovalReceived{Root: m.Root, Authority: m.Authority, Signature: m.Signature}
+		w.net.broadcast(from, "approval", func(to *process) { to.receiveApproval(received) })
+	case *message.PublishWork:
+		w.net.broadcast(from, "work", func(to *process) { to.input(chain.ID, &message.QueueWork{Header: m.Header}) })
+	case *message.FetchBlocks:
+		p.fetch(m)
+	}
+}
+
+func (p *process) wholeContent(c record.Content) (record.Content, error) {
+	if c.Data != nil {
+		return c, nil
+	}
+	data, err := p.content(c.Hash)
+	return record.Content{Hash: c.Hash, Data: data}, err
+}
+
+func (p *process) receiveBlocks(origin string, blocks ...record.Content) {
+	m := &message.BlocksReceived{Origin: origin}
+	for _, c := range blocks {
+		m.Blocks = append(m.Blocks, message.Block{Signed: c})
+	}
+	if d := p.m.dishonest; d != nil {
+		d.received(blocks)
+	}
+	p.input(chain.ID, m)
+}
+
+func (p *process) receiveApproval(m *message.ApprovalReceived) { p.input(chain.ID, m) }
+
+// Fetching: how many peers an edge asks, one after the other, and how many blocks
+// one answer holds.
+const (
+	fetchPeers = 3
+	fetchPause = 300
+	fetchMost  = 24
+)
+
+// fetch asks peers for a block and those before it, until one has some.
+func (p *process) fetch(m *message.FetchBlocks) {
+	w := p.m.w
+	order := w.rand.net.Perm(w.opt.Members)
+	order = slices.DeleteFunc(order, func(i int) bool { return i == p.m.index })
+	answered := false
+	for try, peer := range order[:min(fetchPeers, len(order))] {
+		p.later(int64(try)*fetchPause, "fetch", func() {
+			if answered {
+				return
+			}
+			w.net.send(p.m.index, peer, "request", func(at *process) {
+				blocks := at.serve(m)
+				if len(blocks) == 0 {
+					return
+				}
+				w.net.send(peer, p.m.index, "answer", func(to *process) {
+					if to == p {
+						answered = true
+						to.receiveBlocks(chain.Sync, blocks...)
+					}
+				})
+			})
+		})
+	}
+}
+
+// serve answers FetchBlocks from what this member's tree and journal hold: the
+// lowest blocks of those asked for, oldest first.
+func (p *process) serve(m *message.FetchBlocks) []record.Content {
+	if d := p.m.dishonest; d != nil && d.silent() {
+		return nil
+	}
+	s := p.m.state()
+	var hashes []common.Hash
+	for e := s.Entry(m.Root); e != nil && e.Number >= m.From && e.Signed != (common.Hash{}); e = s.Entry(e.Parent) {
+		hashes = append(hashes, e.Signed)
+	}
+	slices.Reverse(hashes)
+	var blocks []record.Content
+	for _, h := range hashes[:min(len(hashes), fetchMost)] {
+		data, err := p.content(h)
+		if err != nil {
+			break // its turn is not on disk yet
+		}
+		blocks = append(blocks, record.Content{Hash: h, Data: data})
+	}
+	return blocks
+}
