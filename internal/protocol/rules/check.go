@@ -88,3 +88,12 @@ func (r *Rules) subject(signed *block.Signed, root common.Hash, tree Ancestors) 
 	}
 	return s
 }
+
+// Order returns the numbers of the rules in the order that [Rules.Check] asks them.
+func Order() []string {
+	var names []string
+	for _, r := range order {
+		names = append(names, r.name)
+	}
+	return names
+}

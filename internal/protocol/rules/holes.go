@@ -112,6 +112,11 @@ func (r *Rules) CheckSigner(signed *block.Signed, root common.Hash, tree Ancesto
 	if v := c8Proof(s); !v.Valid() {
 		return v.by("C8")
 	}
+	if s.fees != nil { // a member judges it, whatever it was configured for
+		if v := s.c6Shares(s.block, s.fees); !v.Valid() {
+			return v.by("C6")
+		}
+	}
 	var open Verdict
 	for i := range Holes {
 		h := &Holes[i]
@@ -132,7 +137,7 @@ func (r *Rules) CheckSigner(signed *block.Signed, root common.Hash, tree Ancesto
 // exactWithdrawals needs the parent's fees; when they are known [Rules.CheckFees]
 // decides validity by it.
 func exactWithdrawals(s *subject) Verdict {
-	if s.fees == nil {
+	if s.block.AuxPowHeader != nil && s.fees == nil {
 		return cannotJudge("execution_payload.withdrawals", "the parent is not executed")
 	}
 	return s.exactWithdrawals(s.block, s.fees)

@@ -34,9 +34,9 @@ func cannotJudge(field, format string, args ...any) Verdict {
 	return Verdict{Grade: fault.CannotJudge, Field: field, Reason: fmt.Sprintf(format, args...)}
 }
 
-// by names the rule that gave a verdict.
+// by names the rule that gave a verdict, unless it has a name.
 func (v Verdict) by(rule string) Verdict {
-	if !v.Valid() {
+	if !v.Valid() && v.Rule == "" {
 		v.Rule = rule
 	}
 	return v
