@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/AnduroProject/alys-go/actors"
+	"github.com/AnduroProject/alys-go/internal/eventjson"
 	"github.com/AnduroProject/alys-go/internal/memo"
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
@@ -19,34 +20,6 @@ import (
 
 // shownBytes is how much of a byte string the text form shows.
 const shownBytes = 32
-
-// eventView is one line of `alys journal cat --json`.
-type eventView struct {
-	Sequence uint64          `json:"sequence"`
-	Hash     string          `json:"hash,omitempty"` // chain hash; not known of a proven event
-	TimeMs   int64           `json:"time_ms"`
-	Actor    string          `json:"actor"`
-	Type     string          `json:"type"`
-	Schema   uint32          `json:"schema"`
-	Cause    string          `json:"cause,omitempty"` // sequence/index of the output that led here
-	Outcome  string          `json:"outcome"`
-	Note     string          `json:"note,omitempty"`
-	Stored   bool            `json:"stored"` // false: the message is the cause's payload
-	Message  json.RawMessage `json:"message"`
-	Outputs  []outputView    `json:"outputs"`
-	Contents []string        `json:"contents"`
-}
-
-// outputView is a send, fact or effect of an event.
-type outputView struct {
-	Kind     string          `json:"kind"`
-	Target   string          `json:"target,omitempty"`
-	Type     string          `json:"type"`
-	Schema   uint32          `json:"schema"`
-	Class    uint8           `json:"class,omitempty"`
-	Priority uint8           `json:"priority,omitempty"`
-	Payload  json.RawMessage `json:"payload"`
-}
 
 func journalCatCommand() *cli.Command {
 	return &cli.Command{
@@ -126,6 +99,14 @@ type eventPrinter struct {
 	json    bool
 }
 
+func (p *eventPrinter) view(e *journal.Event, hash journal.Hash) (eventjson.View, error) {
+	r := eventjson.Renderer{Journal: p.journal, Machine: p.machine}
+	if !p.json {
+		r.Limit = shownBytes
+	}
+	return r.View(e, hash)
+}
+
 func (p *eventPrinter) print(e *journal.Event, hash journal.Hash) error {
 	v, err := p.view(e, hash)
 	if err != nil {
@@ -137,7 +118,7 @@ func (p *eventPrinter) print(e *journal.Event, hash journal.Hash) error {
 	return p.text(e, v)
 }
 
-func (p *eventPrinter) text(e *journal.Event, v eventView) error {
+func (p *eventPrinter) text(e *journal.Event, v eventjson.View) error {
 	text := fmt.Sprintf("%d %s %s %s", v.Sequence, time.UnixMilli(v.TimeMs).UTC().Format("2006-01-02T15:04:05.000Z"), v.Actor, v.Type)
 	if v.Cause != "" {
 		text += " cause " + v.Cause
@@ -155,60 +136,4 @@ func (p *eventPrinter) text(e *journal.Event, v eventView) error {
 	}
 	_, err := io.WriteString(p.out, text)
 	return fault.Wrap(fault.Temporary, err, "writing events")
-}
-
-func (p *eventPrinter) view(e *journal.Event, hash journal.Hash) (eventView, error) {
-	v := eventView{
-		Sequence: e.Sequence, TimeMs: e.Time, Actor: e.Actor, Type: e.Type, Schema: e.Schema,
-		Outcome: e.Outcome.String(), Note: e.Note, Stored: e.Stored, Outputs: []outputView{}, Contents: []string{},
-	}
-	if p.journal != nil {
-		v.Hash = hash.String()
-	}
-	if !e.Cause.None() {
-		v.Cause = e.Cause.String()
-	}
-	switch {
-	case e.Stored:
-		v.Message = p.payload(e.Type, e.Schema, e.Message)
-	case p.journal == nil:
-		v.Message = json.RawMessage("null")
-	default:
-		cause, _, err := p.journal.Event(e.Cause.Sequence)
-		if err != nil {
-			return v, err
-		}
-		if int(e.Cause.Index) >= len(cause.Outputs) {
-			return v, &journal.CorruptError{Sequence: e.Sequence, What: "it is caused by output " + v.Cause + ", which does not exist"}
-		}
-		v.Message = p.payload(e.Type, e.Schema, cause.Outputs[e.Cause.Index].Payload)
-	}
-	for i := range e.Outputs {
-		o := &e.Outputs[i]
-		v.Outputs = append(v.Outputs, outputView{
-			Kind: o.Kind.String(), Target: o.Target, Type: o.Type, Schema: o.Schema, Class: o.Class, Priority: o.Priority,
-			Payload: p.payload(o.Type, o.Schema, o.Payload),
-		})
-	}
-	for _, c := range e.Contents {
-		v.Contents = append(v.Contents, c.String())
-	}
-	return v, nil
-}
-
-// payload decodes by type; a type that this program does not know is shown as
-// the bytes it has, with the reason.
-func (p *eventPrinter) payload(typ string, schema uint32, data []byte) json.RawMessage {
-	limit := shownBytes
-	if p.json {
-		limit = 0
-	}
-	m, err := p.machine.DecodeMessage(typ, schema, data, nil)
-	if err != nil {
-		return payloadJSON(struct {
-			Undecoded []byte
-			Why       string
-		}{data, err.Error()}, limit)
-	}
-	return payloadJSON(m, limit)
 }

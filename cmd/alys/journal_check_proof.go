@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/AnduroProject/alys-go/internal/eventjson"
 	"github.com/AnduroProject/alys-go/internal/memo"
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
@@ -20,14 +21,14 @@ import (
 
 // checkResult is what `alys journal check-proof --json` prints.
 type checkResult struct {
-	Valid     bool       `json:"valid"`
-	Origin    string     `json:"origin,omitempty"`
-	Size      uint64     `json:"size,omitempty"`
-	Root      string     `json:"root,omitempty"`
-	OlderSize uint64     `json:"older_size,omitempty"`
-	OlderRoot string     `json:"older_root,omitempty"`
-	Event     *eventView `json:"event,omitempty"`
-	Error     string     `json:"error,omitempty"`
+	Valid     bool            `json:"valid"`
+	Origin    string          `json:"origin,omitempty"`
+	Size      uint64          `json:"size,omitempty"`
+	Root      string          `json:"root,omitempty"`
+	OlderSize uint64          `json:"older_size,omitempty"`
+	OlderRoot string          `json:"older_root,omitempty"`
+	Event     *eventjson.View `json:"event,omitempty"`
+	Error     string          `json:"error,omitempty"`
 }
 
 func journalCheckProofCommand() *cli.Command {

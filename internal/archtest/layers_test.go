@@ -20,7 +20,7 @@ var layers = []layer{
 	{[]string{contractDir, "journal", "snapshot"}, "the actor contract and what is stored"},
 	{[]string{coresDir}, "one deterministic core each"},
 	{[]string{runtimeDir, "internal/memo", "projections"}, "run the cores and read what they publish"},
-	{[]string{"replay", "internal/edge", "internal/config", "internal/progress", "internal/health", "internal/metrics", "internal/backup", "internal/scrub"}, "re-run, and talk to the outside"},
+	{[]string{"replay", "internal/edge", "internal/config", "internal/progress", "internal/health", "internal/metrics", "internal/backup", "internal/scrub", "internal/eventjson"}, "re-run, and talk to the outside"},
 	{[]string{"migration", "internal/restart", "internal/cores"}, "legacy in and out, and back to the journal's head"},
 	{[]string{"internal/node"}, "the composition root"},
 	{[]string{"internal/sim"}, "many nodes in one process"},

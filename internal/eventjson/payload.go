@@ -1,4 +1,4 @@
-package main
+package eventjson
 
 import (
 	"encoding/hex"
@@ -21,9 +21,10 @@ type payloadWriter struct {
 
 var contentType = reflect.TypeFor[record.Content]()
 
-// payloadJSON returns the payload as JSON. A limit bounds what is shown of byte
+// Payload returns a payload as JSON, field by field under their names in snake
+// case: byte strings as 0x hex, contents as content:hash. A limit bounds what is shown of byte
 // strings and leaves zero fields out; 0 shows all.
-func payloadJSON(v any, limit int) json.RawMessage {
+func Payload(v any, limit int) json.RawMessage {
 	w := payloadWriter{limit: limit}
 	w.value(reflect.ValueOf(v))
 	return w.buf
