@@ -21,10 +21,6 @@ const (
 	TimerEdge  core.Edge = "timer"
 	SignerEdge core.Edge = "signer"
 	AnswerEdge core.Edge = "answer"
-	// PeersEdge gossips and asks peers; all its effects are fire-and-forget.
-	PeersEdge core.Edge = "peers"
-	// ProcessEdge ends the process.
-	ProcessEdge core.Edge = "process"
 )
 
 // readClock asks for the first look at the clocks of a run. The turn's time
@@ -115,14 +111,9 @@ func (x *turn) factConnected(e *Entry, signed record.Content, transactions int) 
 	})
 }
 
-func (x *turn) factHead(m *movement) {
+func (x *turn) factHead() {
 	e := x.Entry(x.Head.Root)
-	fact := &message.HeadChanged{Root: e.Root, Number: e.Number, PayloadHash: e.PayloadHash, StateRoot: e.StateRoot, Depth: m.reverted}
-	if m.reverted > 0 {
-		ancestor := m.ancestor
-		fact.Ancestor = &ancestor
-	}
-	x.out.Fact(fact)
+	x.out.Fact(&message.HeadChanged{Root: e.Root, Number: e.Number, PayloadHash: e.PayloadHash, StateRoot: e.StateRoot})
 }
 
 func (x *turn) refuse(id message.BlockID, origin string, no *refusal) {

@@ -1,6 +1,8 @@
 package miner
 
 import (
+	"slices"
+
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/ethereum/go-ethereum/common"
 
@@ -33,7 +35,7 @@ func (*Miner) NewState() core.State { return newState() }
 // Messages implements core.Core.
 func (*Miner) Messages() []core.Message {
 	return []core.Message{
-		&message.NodeConfigured{}, &message.ChainMoved{}, &message.CreateAuxBlock{}, &message.SubmitAuxBlock{},
+		&message.NodeConfigured{}, &message.ChainMoved{}, &message.CreateAuxBlock{}, &message.SubmitAuxBlock{}, &message.WorkJudged{},
 	}
 }
 
@@ -48,7 +50,11 @@ func (*Miner) Handle(state core.State, m core.Message, _ core.Turn, out *core.Ou
 	case *message.CreateAuxBlock:
 		answer(out, s.createAuxBlock(m))
 	case *message.SubmitAuxBlock:
-		answer(out, s.submitAuxBlock(m, out))
+		if no := s.submitAuxBlock(m, out); no != nil {
+			answer(out, no)
+		}
+	case *message.WorkJudged:
+		answer(out, &message.AuxBlockJudged{Request: m.Request, Accepted: m.Accepted, Check: m.Check, Reason: m.Reason})
 	}
 }
 
@@ -76,97 +82,126 @@ func (s *State) chainMoved(m *message.ChainMoved) {
 		s.open.PopMin()
 	}
 	if finalized != s.Finalized || m.Reset {
-		s.Templates = nil // their ranges start at a block that no longer is the first open one
+		s.dropStale()
 	}
 }
 
-// createAuxBlock commits to all blocks after the finalised one up to the head.
-func (s *State) createAuxBlock(m *message.CreateAuxBlock) *message.AuxBlock {
-	no := func(reason string) *message.AuxBlock {
-		return &message.AuxBlock{Request: m.Request, Error: reason}
+// dropStale takes out what can no longer be carried: its range does not start at the
+// first open block, or does not end at one.
+func (s *State) dropStale() {
+	_, first, any := s.open.Min()
+	var kept []Template
+	for _, t := range s.Templates {
+		if any && t.RangeStart == first && s.isOpen(t.RangeEnd) {
+			kept = append(kept, t)
+			continue
+		}
+		if len(s.Stale) >= maxStale {
+			s.Stale = s.Stale[1:]
+		}
+		s.Stale = append(s.Stale, Stale{t.Hash})
 	}
-	head, end, ok := s.open.Max()
-	switch {
-	case s.spec == nil:
+	s.Templates = kept
+}
+
+func (s *State) isOpen(root common.Hash) (found bool) {
+	s.open.Scan(func(_ uint64, r common.Hash) bool {
+		found = r == root
+		return !found
+	})
+	return found
+}
+
+// createAuxBlock commits to all blocks after the finalised one up to the head. An
+// answer without work still says what the target is, for proofs of other ranges.
+func (s *State) createAuxBlock(m *message.CreateAuxBlock) *message.AuxBlock {
+	a := &message.AuxBlock{Request: m.Request}
+	no := func(reason string) *message.AuxBlock {
+		a.Error, a.Check = reason, string(auxpow.NoWork)
+		return a
+	}
+	if s.spec == nil {
 		return no("the node is not configured yet")
-	case !ok:
+	}
+	a.ChainID, a.PreviousBlock, a.Height = s.spec.ChainID, s.LatestPow.Root, s.LatestPow.Number+1
+	head, end, ok := s.open.Max()
+	if !ok {
 		return no("no block after the finalised one")
-	case s.QueuedEnd == end:
-		return no("a proof up to the head waits to be carried")
 	}
 	bits, err := auxpow.NextBits(s.spec.Retarget, s.LatestBits, s.LatestPow.Number, head)
 	if err != nil {
 		return no(err.Error())
+	}
+	a.Bits = bits
+	_, a.RangeStart, _ = s.open.Min()
+	if s.QueuedEnd == end {
+		return no("a proof up to the head waits to be carried")
 	}
 	hashes := make([]common.Hash, 0, s.open.Len())
 	s.open.Scan(func(_ uint64, root common.Hash) bool {
 		hashes = append(hashes, root)
 		return true
 	})
-	t := Template{
-		Hash: auxpow.Commitment(hashes), RangeStart: hashes[0], RangeEnd: end,
-		Height: s.LatestPow.Number + 1, Recipient: m.FeeRecipient,
-	}
-	s.remember(t)
-	return &message.AuxBlock{
-		Request: m.Request, Hash: t.Hash, ChainID: s.spec.ChainID, PreviousBlock: s.LatestPow.Root,
-		Bits: bits, Height: t.Height, RangeStart: t.RangeStart, RangeEnd: t.RangeEnd,
-	}
+	a.Hash, a.RangeEnd = auxpow.Commitment(hashes), end
+	s.remember(Template{
+		Hash: a.Hash, RangeStart: a.RangeStart, RangeEnd: end, Height: a.Height, Recipient: m.FeeRecipient, Bits: bits,
+	})
+	return a
 }
 
+// remember keeps work. It is the same for everybody: who asked first stays noted.
 func (s *State) remember(t Template) {
-	kept := make([]Template, 0, len(s.Templates)+1)
-	for _, old := range s.Templates {
-		if old.Hash != t.Hash {
-			kept = append(kept, old)
-		}
+	if _, known := s.template(t.Hash); known {
+		return
 	}
+	kept := s.Templates
 	if len(kept) >= maxTemplates {
 		kept = kept[1:]
 	}
-	s.Templates = append(kept, t)
+	s.Templates = append(slices.Clone(kept), t)
+}
+
+func (s *State) template(hash [32]byte) (Template, bool) {
+	i := slices.IndexFunc(s.Templates, func(t Template) bool { return t.Hash == hash })
+	if i < 0 {
+		return Template{}, false
+	}
+	return s.Templates[i], true
 }
 
 // submitAuxBlock checks a proof against the head of now: retargeting may have
-// moved the target since the work was handed out. (C9, C13)
+// moved the target since the work was handed out. nil means that the chain actor is
+// asked. (C9, C13)
 func (s *State) submitAuxBlock(m *message.SubmitAuxBlock, out *core.Out) *message.AuxBlockJudged {
-	no := func(reason string) *message.AuxBlockJudged {
-		return &message.AuxBlockJudged{Request: m.Request, Reason: reason}
+	no := func(check auxpow.Reject, reason string) *message.AuxBlockJudged {
+		return &message.AuxBlockJudged{Request: m.Request, Check: string(check), Reason: reason}
 	}
-	t, known := s.take(m.Hash)
+	t, known := s.template(m.Hash)
 	if !known {
-		return no("unknown-hash: no such work was handed out, or its range is final already")
+		if slices.Contains(s.Stale, Stale{m.Hash}) {
+			return no(auxpow.StaleWork, "blocks of its range are final, or left the head's branch")
+		}
+		return no(auxpow.UnknownWork, "no work with this hash was handed out")
 	}
 	proof, err := auxpow.ParseNamecoin(m.AuxPow)
 	if err != nil {
-		return no("malformed: " + err.Error())
+		return no(auxpow.MalformedProof, err.Error())
 	}
 	head, _, _ := s.open.Max()
 	bits, err := auxpow.NextBits(s.spec.Retarget, s.LatestBits, s.LatestPow.Number, head)
 	if err != nil {
-		return no(err.Error())
+		return no(auxpow.RefusedByChain, err.Error())
 	}
-	if !proof.CheckWork(bits) {
-		return no("high-hash: the parent block's hash misses the target")
-	}
-	if err := proof.CheckStructure(chainhash.Hash(t.Hash), s.spec.ChainID); err != nil {
-		return no("bad-structure: " + err.Error())
+	if check, reason := proof.Judge(chainhash.Hash(t.Hash), s.spec.ChainID, bits); check != "" {
+		return no(check, reason)
 	}
 	header := block.AuxPowHeader{
 		RangeStart: t.RangeStart, RangeEnd: t.RangeEnd, Bits: bits, ChainID: s.spec.ChainID,
 		Height: t.Height, AuxPow: proof, FeeRecipient: t.Recipient,
 	}
-	out.Send(chain, &message.QueueWork{Header: header.Encode()})
-	return &message.AuxBlockJudged{Request: m.Request, Accepted: true}
-}
-
-func (s *State) take(hash [32]byte) (Template, bool) {
-	for i, t := range s.Templates {
-		if t.Hash == hash {
-			rest := append([]Template(nil), s.Templates[:i]...)
-			s.Templates = append(rest, s.Templates[i+1:]...)
-			return t, true
-		}
+	if m.HasRecipient {
+		header.FeeRecipient = m.FeeRecipient
 	}
-	return Template{}, false
+	out.Send(chain, &message.QueueWork{Header: header.Encode(), Request: m.Request})
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/actors/miner"
 	"github.com/AnduroProject/alys-go/internal/edge/mergeminer"
+	"github.com/AnduroProject/alys-go/internal/protocol/auxpow"
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
@@ -59,21 +60,39 @@ func (a *actor) create() *message.AuxBlock {
 	return out[0].Message.(*message.AuxBlock)
 }
 
+// submit hands a proof in. It gives the miner's refusal, or what it asks the chain
+// actor to queue.
 func (a *actor) submit(hash [32]byte, proof []byte) (*message.AuxBlockJudged, *message.QueueWork) {
-	var judged *message.AuxBlockJudged
-	var queued *message.QueueWork
-	for _, o := range a.handle(&message.SubmitAuxBlock{Request: 4, Hash: hash, AuxPow: proof}) {
+	return a.submitFor(&message.SubmitAuxBlock{Request: 4, Hash: hash, AuxPow: proof})
+}
+
+func (a *actor) submitFor(m *message.SubmitAuxBlock) (judged *message.AuxBlockJudged, queued *message.QueueWork) {
+	for _, o := range a.handle(m) {
 		switch m := o.Message.(type) {
 		case *message.AuxBlockJudged:
 			judged = m
+			if m.Request != 4 || m.Accepted || m.Check == "" || m.Reason == "" {
+				a.t.Fatalf("answer %+v", judged)
+			}
 		case *message.QueueWork:
 			queued = m
+			if m.Request != 4 {
+				a.t.Fatalf("queued %+v", m)
+			}
 		}
 	}
-	if judged == nil || judged.Request != 4 || judged.Accepted != (queued != nil) {
+	if (judged == nil) == (queued == nil) {
 		a.t.Fatalf("answer %+v, queued %+v", judged, queued)
 	}
 	return judged, queued
+}
+
+// refused wants a proof to be refused by a check.
+func (a *actor) refused(hash [32]byte, proof []byte, check auxpow.Reject) {
+	a.t.Helper()
+	if judged, _ := a.submit(hash, proof); judged == nil || judged.Check != string(check) {
+		a.t.Errorf("answer %+v, want %s", judged, check)
+	}
 }
 
 func (a *actor) solve(w *message.AuxBlock) []byte {
@@ -126,16 +145,52 @@ func TestWorkAndProof(t *testing.T) {
 	if err != nil || h.RangeStart != w.RangeStart || h.RangeEnd != w.RangeEnd || h.FeeRecipient != (common.Address{7}) || h.Bits != w.Bits {
 		t.Errorf("%+v: %v", h, err)
 	}
-	if judged, _ := a.submit(w.Hash, proof); judged.Accepted {
-		t.Error("accepted twice")
+	if _, again := a.submit(w.Hash, proof); again == nil {
+		t.Error("work is gone although no block carries its proof: the chain actor says what is queued twice")
 	}
-	w = a.create()
-	if judged, _ := a.submit(w.Hash, proof); judged.Accepted {
-		t.Error("a proof of other work is accepted")
+	named := &message.SubmitAuxBlock{Request: 4, Hash: w.Hash, AuxPow: proof, HasRecipient: true, FeeRecipient: common.Address{9}}
+	_, queued = a.submitFor(named)
+	if h, err := block.DecodeAuxPowHeader(queued.Header); err != nil || h.FeeRecipient != (common.Address{9}) {
+		t.Errorf("%+v: %v", h, err)
 	}
-	w = a.create()
-	if judged, _ := a.submit(w.Hash, proof[:len(proof)-1]); judged.Accepted {
-		t.Error("a cut proof is accepted")
+	other := a.create() // one block more
+	a.refused(other.Hash, proof, auxpow.MalformedCoinbase)
+	a.refused(other.Hash, proof[:len(proof)-1], auxpow.MalformedProof)
+	if _, queued := a.submit(other.Hash, a.solve(other)); queued == nil {
+		t.Error("wrong proofs used the work up")
+	}
+	a.refused([32]byte{1}, proof, auxpow.UnknownWork)
+}
+
+// What the chain actor decides is what the submitter hears.
+func TestChainDecides(t *testing.T) {
+	a := newActor(t)
+	for _, want := range []*message.AuxBlockJudged{
+		{Request: 5, Accepted: true},
+		{Request: 6, Check: string(auxpow.DuplicateWork), Reason: "a proof for this range waits already"},
+	} {
+		out := a.handle(&message.WorkJudged{Request: want.Request, Accepted: want.Accepted, Check: want.Check, Reason: want.Reason})
+		if len(out) != 1 || out[0].Class != core.ConnectionBound || *out[0].Message.(*message.AuxBlockJudged) != *want {
+			t.Errorf("outputs %+v, want %+v", out, want)
+		}
+	}
+}
+
+// Everybody gets the same work for the same range, and the first who asked is noted.
+func TestOneWorkForARange(t *testing.T) {
+	a := newActor(t)
+	a.configure()
+	a.handle(moved(true, 4, 5, 9))
+	first := a.create()
+	for n := range byte(200) {
+		out := a.handle(&message.CreateAuxBlock{Request: 1, FeeRecipient: common.Address{n}})
+		if w := out[0].Message.(*message.AuxBlock); w.Hash != first.Hash {
+			t.Fatalf("%+v", w)
+		}
+	}
+	templates := a.state.(*miner.State).Templates
+	if len(templates) != 1 || templates[0].Recipient != (common.Address{7}) {
+		t.Errorf("%+v", templates)
 	}
 }
 
@@ -152,20 +207,34 @@ func TestTemplates(t *testing.T) {
 	if n := len(a.state.(*miner.State).Templates); n != 64 {
 		t.Errorf("%d templates are kept", n)
 	}
-	if judged, _ := a.submit(first.Hash, a.solve(first)); judged.Accepted {
-		t.Error("work beyond the bound is accepted")
-	}
+	a.refused(first.Hash, a.solve(first), auxpow.UnknownWork) // beyond the bound
 	last := a.create()
 	a.handle(moved(false, 20, 81, 81))
-	if judged, _ := a.submit(last.Hash, a.solve(last)); judged.Accepted {
-		t.Error("work over finalised blocks is accepted")
-	}
+	a.refused(last.Hash, a.solve(last), auxpow.StaleWork)
 	if w := a.create(); w.RangeStart != id(21).Root || w.RangeEnd != id(81).Root {
 		t.Errorf("%+v", w)
 	}
 	a.handle(moved(true, 10, 11, 12)) // a reorganisation
 	if w := a.create(); w.RangeStart != id(11).Root || w.RangeEnd != id(12).Root {
 		t.Errorf("%+v", w)
+	}
+	if n := len(a.state.(*miner.State).Stale); n != 65 {
+		t.Errorf("%d hashes are remembered as stale", n)
+	}
+}
+
+// After a reorganisation work whose range is still on the branch can be solved.
+func TestReorganisation(t *testing.T) {
+	a := newActor(t)
+	a.configure()
+	a.handle(moved(true, 4, 5, 7))
+	kept := a.create()
+	a.handle(moved(false, 4, 8, 9))
+	gone := a.create()
+	a.handle(moved(true, 4, 5, 8)) // 9 left the branch
+	a.refused(gone.Hash, a.solve(gone), auxpow.StaleWork)
+	if _, queued := a.submit(kept.Hash, a.solve(kept)); queued == nil {
+		t.Error("work over blocks of the branch is stale")
 	}
 }
 

@@ -13,8 +13,12 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
 )
 
-// maxTemplates bounds the work handed out and not yet solved; the oldest goes first.
-const maxTemplates = 64
+const (
+	// maxTemplates bounds the work handed out and not yet stale; the oldest goes first.
+	maxTemplates = 64
+	// maxStale bounds the hashes of work that is remembered as stale.
+	maxStale = 128
+)
 
 // State is what the miner actor remembers.
 type State struct {
@@ -30,7 +34,8 @@ type pointers struct {
 	LatestPow  message.BlockID
 	LatestBits uint32
 	QueuedEnd  common.Hash // range end of the proof that waits to be carried
-	Templates  []Template  // oldest first
+	Templates  []Template  // oldest first, one for each range
+	Stale      []Stale     // work whose range cannot be carried any more, oldest first
 }
 
 // Template is work that was handed out.
@@ -39,8 +44,15 @@ type Template struct {
 	RangeStart common.Hash
 	RangeEnd   common.Hash
 	Height     uint64
-	Recipient  common.Address
+	Recipient  common.Address // of who asked first
+	Bits       uint32         // when it was handed out first
 }
+
+// Stale is the commitment of work that is not to be solved any more.
+type Stale struct{ Hash [32]byte }
+
+// Fields implements record.Record.
+func (t *Stale) Fields(f *record.Fields) { f.Fixed(1, t.Hash[:]) }
 
 // Fields implements record.Record.
 func (t *Template) Fields(f *record.Fields) {
@@ -49,6 +61,7 @@ func (t *Template) Fields(f *record.Fields) {
 	f.Fixed(3, t.RangeEnd[:])
 	f.Uint64(4, &t.Height)
 	f.Fixed(5, t.Recipient[:])
+	f.Uint32(6, &t.Bits)
 }
 
 // Fields implements record.Record.
@@ -61,6 +74,7 @@ func (p *pointers) Fields(f *record.Fields) {
 	f.Uint32(6, &p.LatestBits)
 	f.Fixed(7, p.QueuedEnd[:])
 	record.List(f, 8, &p.Templates)
+	record.List(f, 9, &p.Stale)
 }
 
 func newState() *State { return &State{open: new(btree.Map[uint64, common.Hash])} }
@@ -70,6 +84,7 @@ func (s *State) Clone() core.State {
 	c := *s
 	c.open = s.open.Copy()
 	c.Templates = s.Templates[:len(s.Templates):len(s.Templates)]
+	c.Stale = s.Stale[:len(s.Stale):len(s.Stale)]
 	return &c
 }
 

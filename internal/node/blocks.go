@@ -251,7 +251,7 @@ func (q *queue) fold(f Fact) {
 	case *message.WorkQueued:
 		q.raw, q.sequence, q.waiting = nil, f.Ref.Sequence, true
 	case *message.WorkDropped:
-		q.waiting = false
+		q.waiting = q.waiting && m.Refused
 	case *message.BlockConnected:
 		if m.Carrier {
 			q.waiting = false

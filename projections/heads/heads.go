@@ -55,7 +55,7 @@ func (v *View) Fold(m core.Message) {
 	case *message.WorkQueued:
 		v.WorkQueued = true
 	case *message.WorkDropped:
-		v.WorkQueued = false
+		v.WorkQueued = v.WorkQueued && m.Refused
 	case *message.ClockStepped:
 		v.ClockStepped = !m.Agreeing
 	case *message.SigningHeld:

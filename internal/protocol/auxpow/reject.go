@@ -30,7 +30,7 @@ const (
 	LongChainBranch Reject = "chain-branch-too-long"
 	// MerkleMismatch: the coinbase is not in the parent block.
 	MerkleMismatch Reject = "merkle-root-mismatch"
-	// MalformedCoinbase: neither output 2 nor output 3 can be a commitment.
+	// MalformedCoinbase: output 2 does not commit to the root and there is no output 3.
 	MalformedCoinbase Reject = "malformed-coinbase"
 	// NoCommitment: outputs 2 and 3 are not 44 bytes with the merge-mining magic.
 	NoCommitment Reject = "no-commitment"

@@ -305,17 +305,20 @@ func (m *BuildFailed) Fields(f *record.Fields) {
 // QueueWork hands the chain actor a proof that the miner actor has checked.
 type QueueWork struct {
 	Header []byte // AuxPoW header, MessagePack (wire.md 9.4, H)
+	// Request is answered by WorkJudged; 0 for a proof that nobody waits for.
+	Request uint64
 }
 
 // Type implements core.Message.
 func (*QueueWork) Type() string { return "queue_work" }
 
 // Schema implements core.Message.
-func (*QueueWork) Schema() uint32 { return 1 }
+func (*QueueWork) Schema() uint32 { return 2 }
 
 // Fields implements record.Record.
 func (m *QueueWork) Fields(f *record.Fields) {
 	f.Bytes(1, &m.Header)
+	f.Uint64(2, &m.Request)
 }
 
 // ChainMoved tells the miner actor what the head's branch is now.

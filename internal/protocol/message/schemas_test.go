@@ -38,7 +38,7 @@ func every() []schema.Typed {
 		&message.SlotSkipped{}, &message.ClockStepped{}, &message.WorkQueued{}, &message.WorkDropped{}, &message.LegacyImported{},
 		&message.LegacyDiffers{}, &message.BlockProduced{},
 		&message.ImportPayloads{}, &message.PayloadsImported{}, &message.BuildPayload{}, &message.PayloadBuilt{}, &message.PayloadFailed{},
-		&message.CreateAuxBlock{}, &message.AuxBlock{}, &message.SubmitAuxBlock{}, &message.AuxBlockJudged{},
+		&message.CreateAuxBlock{}, &message.AuxBlock{}, &message.SubmitAuxBlock{}, &message.AuxBlockJudged{}, &message.WorkJudged{},
 		&message.JournalIncident{}, &message.AllowSigning{}, &message.SigningAnswer{}, &message.SigningHeld{}, &message.SigningReleased{},
 		&message.SignApproval{}, &message.ApprovalSigned{}, &message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.LockEnded{},
 		&message.NeverApprove{}, &message.SignStatement{}, &message.StatementSigned{}, &message.StatementMade{}, &message.ReleaseLock{}, &message.OperatorAnswer{},
