@@ -122,7 +122,7 @@ func runNode(ctx context.Context, stdout io.Writer, o node.Options, metricsAddr 
 	defer lines.close()
 	o.OnFact = lines.fact
 	started := time.Now()
-	o.Telemetry = node.NewTelemetry()
+	o.Telemetry = node.NewTelemetry(rpc.Methods()...)
 	if metricsAddr != "" {
 		serving, stop := context.WithCancel(ctx)
 		defer stop()

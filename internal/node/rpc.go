@@ -19,6 +19,7 @@ import (
 type rpcBackend struct {
 	n       *Node
 	deposit string
+	chainID uint32
 	handed  []rpc.Work
 }
 
@@ -34,6 +35,9 @@ func (n *Node) openRPC() error {
 	}
 	o := n.opt.RPC
 	o.Backend, o.Logger = backend, n.log
+	if o.Observe == nil {
+		o.Observe = n.opt.Telemetry.Metrics.RPC
+	}
 	server, err := rpc.Listen(o)
 	if err != nil && n.opt.RPCMayFail {
 		n.log.Warn("no RPC in this run", "error", err)
@@ -60,8 +64,15 @@ func (b *rpcBackend) prepare() error {
 	if b.deposit, err = federation.Address(network); err != nil {
 		return err
 	}
-	for _, t := range b.n.recovered.Machine.State(miner.ID).(*miner.State).Templates {
-		b.handed = append(b.handed, rpc.Work{Hash: t.Hash, ChainID: c.ChainID, RangeStart: t.RangeStart, RangeEnd: t.RangeEnd, Height: t.Height})
+	b.chainID = c.ChainID
+	state := b.n.recovered.Machine.State(miner.ID).(*miner.State)
+	for _, t := range state.Stale {
+		b.handed = append(b.handed, rpc.Work{Hash: t.Hash})
+	}
+	for _, t := range state.Templates {
+		b.handed = append(b.handed, rpc.Work{
+			Hash: t.Hash, ChainID: c.ChainID, RangeStart: t.RangeStart, RangeEnd: t.RangeEnd, Height: t.Height, Bits: t.Bits, Recipient: t.Recipient,
+		})
 	}
 	return nil
 }
@@ -107,6 +118,17 @@ func (b *rpcBackend) block(f *foundBlock, err error) (*rpc.Block, error) {
 	final := f.block.Block.Payload.BlockNumber <= b.n.view.snapshot().Finalized.Number
 	return &rpc.Block{Root: f.root, Signed: f.block, Connected: true, Finalized: final}, nil
 }
+
+// Finalized implements rpc.Backend.
+func (b *rpcBackend) Finalized(ctx context.Context) (*rpc.Block, error) {
+	if b.n.view.snapshot().Head.Root == (common.Hash{}) {
+		return nil, nil
+	}
+	return b.block(b.n.blockAt(ctx, b.n.view.snapshot().Finalized.Number))
+}
+
+// ChainID implements rpc.Backend.
+func (b *rpcBackend) ChainID() uint32 { return b.chainID }
 
 // QueuedWork implements rpc.Backend.
 func (b *rpcBackend) QueuedWork(context.Context) (*block.AuxPowHeader, error) {

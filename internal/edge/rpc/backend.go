@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -20,6 +21,10 @@ type Backend interface {
 	Head(ctx context.Context) (*Block, error)
 	BlockByHeight(ctx context.Context, height uint64) (*Block, error)
 	BlockByHash(ctx context.Context, root common.Hash) (*Block, error)
+	// Finalized is the last final block.
+	Finalized(ctx context.Context) (*Block, error)
+	// ChainID is the merge-mining chain id of the chain specification.
+	ChainID() uint32
 	// QueuedWork is the proof that waits to be carried.
 	QueuedWork(ctx context.Context) (*block.AuxPowHeader, error)
 
@@ -30,8 +35,19 @@ type Backend interface {
 	CreateAuxBlock(ctx context.Context, recipient common.Address) (*message.AuxBlock, error)
 	// SubmitAuxBlock hands a proof to the miner actor: a turn.
 	SubmitAuxBlock(ctx context.Context, m *message.SubmitAuxBlock) (*message.AuxBlockJudged, error)
-	// HandedOut is the work that the miner actor knew when the node was opened.
+	// HandedOut is the work that the miner actor knew when the node was opened. Work
+	// that is stale has no range.
 	HandedOut() []Work
+
+	// JournalHead, JournalEvent and JournalFind read what is on disk. An event that
+	// is not there is nil. A page ends early when it reaches maxBytes.
+	JournalHead() JournalHead
+	JournalEvent(ctx context.Context, sequence uint64) (json.RawMessage, error)
+	JournalFind(ctx context.Context, q EventQuery, maxBytes int) (*EventPage, error)
+
+	// Status is what alys status --json shows, and Health what /readyz does.
+	Status(ctx context.Context) (json.RawMessage, error)
+	Health() Health
 }
 
 // Block is a signed block and what the node knows of it.
@@ -50,4 +66,7 @@ type Work struct {
 	RangeStart common.Hash
 	RangeEnd   common.Hash
 	Height     uint64
+	Bits       uint32 // when it was handed out; 0 when that is not known any more
+	// Recipient is who asked for it first.
+	Recipient common.Address
 }

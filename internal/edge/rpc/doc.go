@@ -34,5 +34,10 @@
 //	request.go   the body of a request
 //	legacy.go    legacy's methods
 //	params.go    legacy's parameter shapes and error texts
+//	standard.go  JSON-RPC 2.0: calls, parameters, batches
+//	methods.go   the table of our methods
+//	calls.go     what they do, and answers.go what they answer
+//	errors.go    the table of errors
+//	openrpc.go   the description made from both tables
 //	work.go      work handed out, and proofs judged before they become turns
 package rpc

@@ -44,6 +44,8 @@ type chainBackend struct {
 	deposit string
 	blocks  []*rpc.Block // by height
 	byRoot  map[common.Hash]*rpc.Block
+	// finalized is a height.
+	finalized uint64
 
 	mu       sync.Mutex
 	queued   *block.AuxPowHeader
@@ -75,6 +77,9 @@ func legacyBackend(t testing.TB) *chainBackend {
 	b.read(t, filepath.Join(dir, "chain_db"))
 	b.handle(&message.NodeConfigured{ChainSpec: record.NewContent(c.Encode())})
 	b.moved(c.Bits)
+	for _, found := range b.blocks[:b.finalized+1] {
+		found.Finalized = true
+	}
 	return b
 }
 
@@ -117,6 +122,7 @@ func (b *chainBackend) moved(genesisBits uint32) {
 		if h := found.Signed.Block.AuxPowHeader; h != nil {
 			end := b.byRoot[h.RangeEnd].Signed.Block.Payload.BlockNumber
 			m.LatestPow, m.Finalized, m.LatestBits = id(n+1), id(int(end)), h.Bits
+			b.finalized = end
 		}
 	}
 	for n := int(m.Finalized.Number) + 1; n < len(b.blocks); n++ {
@@ -157,6 +163,42 @@ func (b *chainBackend) BlockByHash(_ context.Context, root common.Hash) (*rpc.Bl
 }
 
 func (b *chainBackend) QueuedWork(context.Context) (*block.AuxPowHeader, error) { return b.queued, nil }
+
+func (b *chainBackend) Finalized(context.Context) (*rpc.Block, error) {
+	return b.blocks[b.finalized], nil
+}
+
+func (b *chainBackend) ChainID() uint32 { return 262145 }
+
+// The journal and the status of this backend are made up.
+
+func (b *chainBackend) JournalHead() rpc.JournalHead {
+	return rpc.JournalHead{Journal: "6a6f75726e616c0000000000000000", Sequence: 2, Hash: common.Hash{2}.Hex(), Indexed: 2}
+}
+
+func (b *chainBackend) JournalEvent(_ context.Context, sequence uint64) (json.RawMessage, error) {
+	if sequence == 0 || sequence > 2 {
+		return nil, nil
+	}
+	return json.RawMessage(fmt.Sprintf(`{"sequence":%d,"time_ms":1795454655000,"actor":"supervisor","type":"node_configured","schema":1,"outcome":"ok","stored":true,"message":{},"outputs":[],"contents":[]}`, sequence)), nil
+}
+
+func (b *chainBackend) JournalFind(ctx context.Context, q rpc.EventQuery, _ int) (*rpc.EventPage, error) {
+	page := &rpc.EventPage{Cursor: "2-2"}
+	event, err := b.JournalEvent(ctx, max(q.From, 1))
+	page.Events = append(page.Events, event)
+	return page, err
+}
+
+func (b *chainBackend) Status(context.Context) (json.RawMessage, error) {
+	return json.RawMessage(`{"version":"v0.0.0","running":true,"head":{"height":91}}`), nil
+}
+
+func (b *chainBackend) Health() rpc.Health {
+	return rpc.Health{Ready: false, Warnings: []rpc.HealthProblem{}, Reasons: []rpc.HealthProblem{
+		{Code: "syncing", Text: "the head, block 91, is 3s behind the clock", Do: "wait, or look at peers and producers", Since: "2026-11-23T17:24:15Z"},
+	}}
+}
 
 func (b *chainBackend) Revision() uint64 { return b.revision }
 

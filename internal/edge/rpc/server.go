@@ -25,8 +25,8 @@ type Options struct {
 	MaxConnections int           // of all clients; 0 means DefaultConnections
 	MaxBody        int64         // bytes of a request's body; 0 means DefaultBody
 	ReadTimeout    time.Duration // for a whole request; 0 means DefaultReadTimeout
-	// Observe is told of each request: its method, or "unknown", and how it ended:
-	// "ok", "refused" or "limited". It is called from many goroutines. nil for none.
+	// Observe is told of each call of a method of [Methods]: how it ended, "success" or
+	// "error", and how long it took. It is called from many goroutines. nil for none.
 	Observe func(method, status string, took time.Duration)
 }
 
@@ -131,16 +131,22 @@ func (s *Server) Serve(ctx context.Context) error {
 	return fault.Wrap(fault.Fatal, err, "RPC on "+s.opt.Addr)
 }
 
+// How a call ended, for [Options.Observe]. (C18)
+const (
+	statusOK      = "success"
+	statusRefused = "error"
+)
+
+const tooOften = "too many requests; ask less often"
+
 // serve answers one HTTP request. A panic is a defect of ours that must not end the
 // node: it is logged and answered.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	started, method, status := time.Now(), "unknown", "refused"
 	defer func() {
 		if p := recover(); p != nil {
-			s.opt.Logger.Error("RPC request panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
+			s.opt.Logger.Error("RPC request panicked", "panic", p, "stack", string(debug.Stack()))
 			write(w, http.StatusInternalServerError, failed(0, codeUnavailable, "internal error; the node's log has it").body(nil))
 		}
-		s.opt.Observe(method, status, time.Since(started))
 	}()
 	client := clientOf(r.RemoteAddr)
 	body, refusal := s.admit(w, r, client)
@@ -149,31 +155,45 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 			write(w, refusal.status, refusal.result)
 			return
 		}
-		if refusal.fail.Code == codeRateLimited {
-			status = "limited"
-		}
 		write(w, refusal.status, refusal.body(nil))
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
 	defer cancel()
+	status, answer := s.answer(ctx, client, body)
+	if answer == nil {
+		status = http.StatusNoContent
+	}
+	write(w, status, answer)
+}
+
+// answer answers a body, by the dialect of the method it names. A nil answer is none:
+// every request of the body came without an id.
+func (s *Server) answer(ctx context.Context, client string, body []byte) (status int, answer []byte) {
+	if isArray(body) {
+		if answer, ok := s.batch(ctx, client, body); ok {
+			return http.StatusOK, answer
+		}
+	}
 	request, err := parseRequest(body)
-	if err != nil {
-		write(w, http.StatusBadRequest, failed(0, codeInvalidParams, err.Error()).body(nil))
-		return
+	switch {
+	case err != nil:
+		return http.StatusBadRequest, failed(0, codeInvalidParams, err.Error()).body(nil)
+	case namespaced(request.method):
+		return http.StatusOK, s.standard(ctx, client, request)
+	case request.id == nil:
+		return http.StatusBadRequest, failed(0, codeInvalidParams, "malformed request: it has no id").body(nil)
 	}
-	if request.id == nil {
-		write(w, http.StatusBadRequest, failed(0, codeInvalidParams, "malformed request: it has no id").body(nil))
-		return
-	}
-	if _, known := legacyMethods[request.method]; known {
-		method = request.method
-	}
+	started := time.Now()
 	a := s.legacy(ctx, client, request)
-	if a.fail == nil {
-		status = "ok"
+	if _, known := legacyMethods[request.method]; known {
+		ended := statusOK
+		if a.fail != nil {
+			ended = statusRefused
+		}
+		s.opt.Observe(request.method, ended, time.Since(started))
 	}
-	write(w, a.status, a.body(request.id))
+	return a.status, a.body(request.id)
 }
 
 // admit reads the body of a request that may be answered. A refusal without an error
@@ -189,7 +209,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, client string) ([
 	case r.Header.Get("Origin") != "":
 		return no(http.StatusForbidden, codeForeignPage, "requests of web pages are not answered")
 	case !s.limits.allow(client, 1):
-		return no(http.StatusTooManyRequests, codeRateLimited, "too many requests; ask less often")
+		return no(http.StatusTooManyRequests, codeRateLimited, tooOften)
 	case r.ContentLength > s.opt.MaxBody:
 		return no(http.StatusRequestEntityTooLarge, codeTooLarge, "the body has more than "+strconv.FormatInt(s.opt.MaxBody, 10)+" bytes")
 	}
@@ -208,7 +228,9 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, client string) ([
 func write(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	h["Content-Type"] = nil // net/http would guess one
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if status != http.StatusNoContent {
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"encoding/hex"
 	"sync"
 
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
@@ -126,7 +127,7 @@ func (d *desk) ask(ctx context.Context, recipient common.Address, done chan stru
 		d.current, d.revision = work, before
 	}
 	if work.Error == "" {
-		d.remember(Work{Hash: work.Hash, ChainID: work.ChainID, RangeStart: work.RangeStart, RangeEnd: work.RangeEnd, Height: work.Height})
+		d.remember(Work{Hash: work.Hash, ChainID: work.ChainID, RangeStart: work.RangeStart, RangeEnd: work.RangeEnd, Height: work.Height, Bits: work.Bits, Recipient: recipient})
 	}
 	return work, nil
 }
@@ -149,37 +150,85 @@ type rejection struct {
 // submit judges a proof, and hands it to the miner actor when nothing speaks against
 // it. A nil rejection without error says that the proof is queued.
 func (d *desk) submit(ctx context.Context, client string, s submission) (*rejection, error) {
-	if no, err := d.judge(ctx, s.hash, s.proof); no != nil || err != nil {
+	work, recipient := d.whose(client, s)
+	asking := work.Recipient
+	if recipient != nil {
+		asking = *recipient
+	}
+	if no, err := d.judge(ctx, s.hash, s.proof, asking); no != nil || err != nil {
 		return no, err
 	}
 	m := &message.SubmitAuxBlock{Hash: s.hash, AuxPow: s.raw}
+	if recipient != nil {
+		m.HasRecipient, m.FeeRecipient = true, *recipient
+	}
 	judged, err := d.backend.SubmitAuxBlock(ctx, m)
 	if err != nil || judged.Accepted {
 		return nil, err
 	}
-	return &rejection{auxpow.RefusedByChain, judged.Reason}, nil
+	return &rejection{auxpow.Reject(judged.Check), judged.Reason}, nil
+}
+
+// whose returns the work of a submission, and who gets its fees: the account that it
+// names, else the one for which this client asked, else nil: the first that asked.
+func (d *desk) whose(client string, s submission) (Work, *common.Address) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s.recipient != nil {
+		return d.work[s.hash], s.recipient
+	}
+	if recipient, asked := d.asked[asker{client, s.hash}]; asked {
+		return d.work[s.hash], &recipient
+	}
+	return d.work[s.hash], nil
+}
+
+func (d *desk) known(hash [32]byte) (Work, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	work, known := d.work[hash]
+	return work, known
+}
+
+// openWork lists the work that is remembered, without a turn.
+func (d *desk) openWork() []openWork {
+	revision := d.backend.Revision()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	list := []openWork{}
+	for _, hash := range d.order {
+		w := d.work[hash]
+		o := openWork{
+			Hash: hex.EncodeToString(hash[:]), ChainID: w.ChainID, Height: w.Height, RangeStart: w.RangeStart.Hex(), RangeEnd: w.RangeEnd.Hex(),
+			Current: d.current != nil && d.revision == revision && d.current.Error == "" && d.current.Hash == hash,
+		}
+		if w.Bits != 0 {
+			o.Bits = bitsText(w.Bits)
+		}
+		list = append(list, o)
+	}
+	return list
 }
 
 // judge makes every check that needs no turn. (C8 f, g; C13)
-func (d *desk) judge(ctx context.Context, hash [32]byte, proof *auxpow.AuxPow) (*rejection, error) {
-	d.mu.Lock()
-	work, known := d.work[hash]
-	d.mu.Unlock()
+func (d *desk) judge(ctx context.Context, hash [32]byte, proof *auxpow.AuxPow, recipient common.Address) (*rejection, error) {
+	work, known := d.known(hash)
 	if !known {
 		return &rejection{auxpow.UnknownWork, "no work with this hash was handed out; ask for work again"}, nil
 	}
-	now, err := d.now(ctx, common.Address{})
+	now, err := d.now(ctx, recipient)
 	if err != nil {
 		return nil, err
 	}
-	if now.Error == "" && now.RangeStart != work.RangeStart {
+	if now.RangeStart != work.RangeStart {
 		return &rejection{auxpow.StaleWork, "blocks of its range are final, or left the head's branch; ask for work again"}, nil
 	}
-	if now.Error != "" {
-		return nil, nil // what the target is now, the miner actor knows
-	}
-	if check, reason := proof.Judge(chainhash.Hash(hash), work.ChainID, now.Bits); check != "" {
+	if check, reason := proof.Judge(chainhash.Hash(hash), now.ChainID, now.Bits); check != "" {
 		return &rejection{check, reason}, nil
 	}
-	return nil, nil
+	queued, err := d.backend.QueuedWork(ctx)
+	if err == nil && queued != nil && queued.RangeStart == work.RangeStart && queued.RangeEnd == work.RangeEnd {
+		return &rejection{auxpow.DuplicateWork, "a proof for this range waits already"}, nil
+	}
+	return nil, err
 }
