@@ -52,6 +52,14 @@ test-s3: ## The archive in a bucket of a real S3 server on loopback, which is in
 	GOBIN='$(CURDIR)/bin' $(GO) install $(S3_SERVER)
 	ALYS_S3_SERVER='$(CURDIR)/bin/versitygw' $(GO) test -count=1 -timeout 10m -v -run '^TestServer' ./internal/edge/s3
 
+# Seeded runs of each size of a federation, from seed FIRST on.
+SEEDS ?= 200
+FIRST ?= 0
+
+.PHONY: sim
+sim: ## Federations of 3, 4 and 7 members through crashes, partitions and lies, SEEDS=200 runs each, from FIRST=0 on
+	ALYS_SIM_SEEDS=$(SEEDS) ALYS_SIM_FIRST=$(FIRST) $(GO) test -count=1 -timeout 60m -v -run '^TestFederation$$' ./internal/sim
+
 # Seeded runs of journal-crash, and bits of each byte that journal-flips flips.
 CRASH_RUNS ?= 2000
 FLIP_BITS  ?= 1

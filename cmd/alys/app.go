@@ -23,7 +23,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Action:          group,
 		Commands: []*cli.Command{
 			nodeCommand(), replayCommand(), statusCommand(), signingCommand(), journalCommand(), snapshotCommand(),
-			migrateCommand(), configCommand(), versionCommand(),
+			migrateCommand(), simCommand(), configCommand(), versionCommand(),
 		},
 		OnUsageError:          usageError,
 		ExitErrHandler:        func(*cli.Context, error) {}, // run decides the code

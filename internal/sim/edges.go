@@ -115,8 +115,12 @@ func (s *signer) state(end common.Hash) {
 // this life, goes to then.
 func (p *process) ask(to core.ID, m func(request uint64) core.Message, then func(core.Message)) {
 	p.request++
+	x := m(p.request)
+	if !p.machine.Accepts(to, x) {
+		return
+	}
 	p.requests[p.request] = then
-	p.input(to, m(p.request))
+	p.input(to, x)
 }
 
 func (p *process) answer(m core.Message) {

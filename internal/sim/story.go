@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 )
 
 // story is what happened outside of turns, the newest lines of it.
@@ -40,6 +42,9 @@ func (v *Violation) Error() string {
 	return fmt.Sprintf("seed %d with %d members, finality from %d: oracle %s at %.3f s: %s",
 		v.Options.Seed, v.Options.Members, v.Options.Finality, v.Oracle, since(v.At), v.Text)
 }
+
+// Unwrap grades a violation: a program that does so contradicts itself.
+func (v *Violation) Unwrap() error { return fault.New(fault.Corrupt, "oracle %s", v.Oracle) }
 
 // Report is the violation with its lines.
 func (v *Violation) Report() string {
