@@ -47,6 +47,7 @@ type releaser struct {
 
 type released struct {
 	ref    core.Ref
+	cause  core.Ref
 	time   int64
 	actor  core.ID
 	output core.Output
@@ -74,8 +75,9 @@ func (l *releaser) add(by core.ID, turn Turn) {
 	for i, o := range turn.Outputs {
 		if o.Kind != core.Send {
 			l.waiting = append(l.waiting, released{
-				ref:  core.Ref{Sequence: turn.Event.Sequence, Index: uint32(i)},
-				time: turn.Event.Time, actor: by, output: o,
+				ref:   core.Ref{Sequence: turn.Event.Sequence, Index: uint32(i)},
+				cause: core.Ref(turn.Event.Cause),
+				time:  turn.Event.Time, actor: by, output: o,
 			})
 		}
 	}
@@ -141,7 +143,7 @@ func (l *releaser) loop() {
 func (l *releaser) dispatch(x released) {
 	if x.output.Kind == core.Fact {
 		if l.r.opt.OnFact != nil {
-			l.r.opt.OnFact(Fact{Ref: x.ref, Time: x.time, Actor: x.actor, Message: x.output.Message})
+			l.r.opt.OnFact(Fact{Ref: x.ref, Cause: x.cause, Time: x.time, Actor: x.actor, Message: x.output.Message})
 		}
 		return
 	}

@@ -52,7 +52,8 @@ type Options struct {
 // Fact is a published domain event.
 type Fact struct {
 	Ref     core.Ref
-	Time    int64 // Unix milliseconds
+	Cause   core.Ref // of its turn
+	Time    int64    // Unix milliseconds
 	Actor   core.ID
 	Message core.Message
 }
@@ -293,7 +294,7 @@ func (r *Runtime) step(in Input) error {
 	}
 	if turn.Event.Outcome == journal.OutcomeFailed {
 		r.failed.Add(1)
-		r.log.Error("turn failed", "actor", in.Actor, "seq", turn.Event.Sequence, "type", in.Message.Type(), "reason", turn.Event.Note)
+		r.log.Error("turn failed", "actor", in.Actor, "seq", turn.Event.Sequence, "cause", turn.Event.Cause, "type", in.Message.Type(), "reason", turn.Event.Note)
 	}
 	if _, err := r.journal.Append(turn.Event, turn.Contents); err != nil {
 		return fault.Wrap(fault.Fatal, err, "the journal takes no more events")

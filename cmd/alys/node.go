@@ -95,7 +95,7 @@ func bitcoinNetwork(name string) *chaincfg.Params {
 // resourceOptions are the options that do not depend on the chain.
 func resourceOptions(s *settings) node.Options {
 	return node.Options{
-		DataDir: s.dataDir, DiskReserve: uint64(s.DiskReserve), Archive: s.archive, Version: version, Logger: s.log,
+		DataDir: s.dataDir, DiskReserve: uint64(s.DiskReserve), Archive: s.archive, Version: version, Logger: s.log, Levels: s.levels,
 		EngineCacheMB: s.Engine.Cache.MiB(), JournalCacheMB: s.Journal.Cache.MiB(), MaxPendingBytes: int(s.Journal.MaxPending), CommitDelay: s.Journal.CommitDelay,
 		SnapshotTurns: s.Snapshot.EveryTurns, SnapshotBytes: uint64(s.Snapshot.EveryBytes),
 		SnapshotEvery: s.Snapshot.Every, SnapshotKeep: s.Snapshot.Keep, ScrubRate: int64(s.Journal.ScrubRate),

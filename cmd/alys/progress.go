@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/AnduroProject/alys-go/internal/logging"
 	"github.com/AnduroProject/alys-go/internal/progress"
 )
 
@@ -29,7 +30,7 @@ type job struct {
 func startJob(cc *cli.Context, s *settings, name, unit string, from uint64) *job {
 	return &job{
 		name: name, unit: unit, from: from, begun: time.Now(),
-		w: cc.App.ErrWriter, log: newLog(cc.App.ErrWriter, slog.LevelInfo, s.Log.Format),
+		w: cc.App.ErrWriter, log: newLog(cc.App.ErrWriter, logging.NewLevels(slog.LevelInfo), s.Log.Format),
 	}
 }
 

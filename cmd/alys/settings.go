@@ -10,6 +10,7 @@ import (
 
 	"github.com/AnduroProject/alys-go/internal/config"
 	"github.com/AnduroProject/alys-go/internal/edge/s3"
+	"github.com/AnduroProject/alys-go/internal/logging"
 	"github.com/AnduroProject/alys-go/internal/progress"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/journal/archive"
@@ -20,6 +21,7 @@ type settings struct {
 	*config.Config
 	dataDir string
 	archive archive.Storage // of journal.archive; nil for the directory in the journal's
+	levels  *logging.Levels
 	log     *slog.Logger
 }
 
@@ -32,7 +34,11 @@ func nodeSettings(cc *cli.Context) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &settings{Config: c, dataDir: c.DataDir, log: newLog(cc.App.ErrWriter, c.Log.Level, c.Log.Format)}
+	s := &settings{Config: c, dataDir: c.DataDir, levels: logging.NewLevels(c.Log.Level)}
+	if err := s.levels.SetAll(c.Log.Actors); err != nil {
+		return nil, err
+	}
+	s.log = newLog(cc.App.ErrWriter, s.levels, c.Log.Format)
 	s.archive, err = archiveStorage(c)
 	return s, err
 }
@@ -62,22 +68,22 @@ func archiveStorage(c *config.Config) (archive.Storage, error) {
 func readSettings(cc *cli.Context) (*settings, error) {
 	s, err := nodeSettings(cc)
 	if err == nil && s.Origin("log.level").Layer == "default" {
-		s.log = newLog(cc.App.ErrWriter, slog.LevelWarn, s.Log.Format)
+		err = s.levels.Set("", slog.LevelWarn)
 	}
 	return s, err
 }
 
-func newLog(w io.Writer, level slog.Level, format string) *slog.Logger {
-	o := &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+func newLog(w io.Writer, levels *logging.Levels, format string) *slog.Logger {
+	o := &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Value.Kind() == slog.KindDuration { // JSON would show nanoseconds
 			a.Value = slog.StringValue(a.Value.Duration().String())
 		}
 		return a
 	}}
 	if format == config.FormatJSON || format == config.FormatAuto && !progress.IsTerminal(w) {
-		return slog.New(slog.NewJSONHandler(w, o))
+		return slog.New(logging.New(slog.NewJSONHandler(w, o), levels))
 	}
-	return slog.New(slog.NewTextHandler(w, o))
+	return slog.New(logging.New(slog.NewTextHandler(w, o), levels))
 }
 
 // size writes a number of bytes for people.

@@ -115,6 +115,7 @@ func printStatus(cc *cli.Context, s node.Status) error {
 		if s.Chain.Signing.Held {
 			printf(w, "signing    held by incident %s\n", s.Chain.Signing.Since())
 		}
+		printBranches(w, s.Chain)
 		if s.Running {
 			printRunning(w, s)
 		}
@@ -122,6 +123,25 @@ func printStatus(cc *cli.Context, s node.Status) error {
 			printf(w, "warning    %s\n", warning)
 		}
 	})
+}
+
+// printBranches prints what happened beside the head's branch, if anything did.
+func printBranches(w io.Writer, c heads.View) {
+	if r := c.Reorgs; r.Last != nil {
+		printf(w, "reorgs     %d, deepest %d, last %s\n", r.Count, r.Deepest, r.Last.Text)
+	}
+	if a := c.Approving; a.Made+a.Withheld > 0 || len(a.Locks) > 0 {
+		printf(w, "approvals  %d made, %d withheld, %d locks\n", a.Made, a.Withheld, len(a.Locks))
+		if a.LastWithheld != "" {
+			printf(w, "withheld   last by %s\n", a.LastWithheld)
+		}
+	}
+	if c.Excluded != nil {
+		printf(w, "excluded   %s\n", c.Excluded.Text)
+	}
+	if c.Conflict != nil {
+		printf(w, "conflict   %s\n", c.Conflict.Text)
+	}
 }
 
 func printRunning(w io.Writer, s node.Status) {

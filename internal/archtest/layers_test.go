@@ -17,7 +17,7 @@ type layer struct {
 // that matches a directory decides.
 var layers = []layer{
 	{[]string{"internal/protocol", "internal/faultfs"}, "pure rules of the protocol"},
-	{[]string{contractDir, "journal", "snapshot"}, "the actor contract and what is stored"},
+	{[]string{contractDir, "journal", "snapshot", "internal/logging"}, "the actor contract, what is stored, the log"},
 	{[]string{coresDir}, "one deterministic core each"},
 	{[]string{runtimeDir, "internal/memo", "projections"}, "run the cores and read what they publish"},
 	{[]string{"replay", "internal/edge", "internal/config", "internal/progress", "internal/health", "internal/metrics", "internal/backup", "internal/scrub", "internal/eventjson"}, "re-run, and talk to the outside"},

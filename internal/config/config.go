@@ -68,9 +68,11 @@ type Config struct {
 	Metrics struct {
 		Addr string
 	}
-	// Log is what the log shows and how: Format is one of the Format constants.
+	// Log is what the log shows and how: Format is one of the Format constants,
+	// Actors what logging.ParseActors reads.
 	Log struct {
 		Level  slog.Level
+		Actors string
 		Format string
 	}
 

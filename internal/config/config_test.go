@@ -349,7 +349,7 @@ func TestFlags(t *testing.T) {
 			t.Errorf("%s: in --help %v", s.Key, shown)
 		}
 	}
-	if got := len(Flags(Data, Log)); got != 5 {
-		t.Errorf("%d flags for data and log, want 5", got)
+	if got := len(Flags(Data, Log)); got != 6 {
+		t.Errorf("%d flags for data and log, want 6", got)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/AnduroProject/alys-go/internal/logging"
 )
 
 // Group names the settings that belong together; a command takes the flags of
@@ -70,6 +72,7 @@ const (
 	kindHex      = "HEX"
 	kindLevel    = "LEVEL"
 	kindFormat   = "FORMAT"
+	kindLevels   = "LEVELS"
 	kindURL      = "URL"
 	kindNetwork  = "NETWORK"
 )
@@ -261,6 +264,16 @@ var settings = []Setting{
 		Key: "log.level", Group: Log, Kind: kindLevel, Default: "info",
 		Help: "lowest level logged", Allowed: "debug, info, warn or error",
 		field: func(c *Config) any { return &c.Log.Level },
+	},
+	{
+		Key: "log.actors", Group: Log, Kind: kindLevels, Example: "engine=debug,chain=warn",
+		Help:    "lowest level by actor or edge, beside log.level for all others",
+		Allowed: "empty, or ACTOR=LEVEL joined by commas, such as engine=debug,chain=warn",
+		field:   func(c *Config) any { return &c.Log.Actors },
+		check: func(c *Config) bool {
+			_, err := logging.ParseActors(c.Log.Actors)
+			return err == nil
+		},
 	},
 	{
 		Key: "log.format", Group: Log, Kind: kindFormat, Default: "auto",

@@ -23,6 +23,8 @@ func text(t *rapid.T, s *Setting) string {
 		return rapid.SampledFrom([]string{FormatText, FormatJSON, FormatAuto}).Draw(t, s.Key)
 	case "log.level":
 		return rapid.SampledFrom([]string{"debug", "info", "warn", "error"}).Draw(t, s.Key)
+	case "log.actors":
+		return rapid.SampledFrom([]string{"", "engine=debug", "engine=debug,chain=warn"}).Draw(t, s.Key)
 	case "data-dir":
 		return rapid.StringMatching(`[^\pC]+`).Draw(t, s.Key)
 	}

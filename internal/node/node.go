@@ -66,7 +66,10 @@ type Node struct {
 func Open(ctx context.Context, o Options) (*Node, error) {
 	o.defaults()
 	n := &Node{opt: o, log: o.Logger, started: time.Now(), memo: memo.New(), answers: newAnswerEdge(), signer: &signerEdge{key: o.AuthorityKey}}
-	n.view.onFact = []func(Fact){o.Telemetry.fact}
+	n.view.onFact = []func(Fact){func(f Fact) { o.Telemetry.Metrics.Fact(f.Message) }, newEventLog(n.log, n.view.snapshot).fact}
+	if o.Levels != nil {
+		o.Levels.Height(func() uint64 { return n.view.snapshot().Head.Number })
+	}
 	if o.OnFact != nil {
 		n.view.onFact = append(n.view.onFact, o.OnFact)
 	}
@@ -177,7 +180,7 @@ func (n *Node) edges() map[core.Edge]actors.Executor {
 		}
 	}
 	edges := map[core.Edge]actors.Executor{
-		actorengine.Edge:       &engineEdge{x: n.executor, memo: n.memo, content: n.content, log: n.log, stop: stop},
+		actorengine.Edge:       &engineEdge{x: n.executor, memo: n.memo, content: n.content, log: n.log.With("actor", string(actorengine.ID)), stop: stop},
 		chain.TimerEdge:        &timerEdge{wall: time.Now, start: n.started},
 		chain.SignerEdge:       n.signer,
 		miner.AnswerEdge:       n.answers,

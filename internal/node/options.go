@@ -8,6 +8,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/AnduroProject/alys-go/internal/edge/rpc"
+	"github.com/AnduroProject/alys-go/internal/logging"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/journal/archive"
 )
@@ -72,6 +73,7 @@ type Options struct {
 
 	Version string
 	Logger  *slog.Logger
+	Levels  *logging.Levels // of Logger, to be changed while the node runs; nil when they cannot
 }
 
 func (o *Options) defaults() {

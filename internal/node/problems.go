@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/AnduroProject/alys-go/internal/health"
-	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/projections/heads"
 )
 
@@ -39,6 +38,12 @@ func (n *Node) chainProblems(c heads.View) map[health.Code]string {
 	p := make(map[health.Code]string)
 	if c.Signing.Held {
 		p[health.SigningHeld] = signingWarning(c.Signing)
+	}
+	if c.Excluded != nil {
+		p[health.BranchExcluded] = c.Excluded.Text + ": it is followed by an operator's decision only"
+	}
+	if c.Conflict != nil {
+		p[health.FinalityConflict] = c.Conflict.Text
 	}
 	if c.ClockStepped {
 		p[health.ClockStepped] = "production is off: the wall clock moved against the monotonic clock; correct the clock or restart the node"
@@ -72,17 +77,4 @@ func (n *Node) warnings() []string {
 		}
 	}
 	return append(texts, slices.Sorted(maps.Values(p))...)
-}
-
-// conflictText names both proofs of a conflict of finality.
-func conflictText(m *message.FinalityConflict) string {
-	var ours, other message.BlockID
-	if m.Ours != nil {
-		ours = *m.Ours
-	}
-	if m.Other != nil {
-		other = *m.Other
-	}
-	return fmt.Sprintf("block %d %s is final by carrier %s, and block %d %s, which conflicts with it, by carrier %s",
-		ours.Number, ours.Root, m.OurCarrier, other.Number, other.Root, m.OtherCarrier)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/memo"
 	"github.com/AnduroProject/alys-go/internal/restart"
 	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/replay"
 	"github.com/AnduroProject/alys-go/snapshot"
 )
 
@@ -45,6 +46,9 @@ func Restore(j *journal.Journal, store *snapshot.Store, work *memo.Memo, atMost 
 // older behaviour to this one.
 func (n *Node) recoverMachine(ctx context.Context) (restart.Recovered, error) {
 	p, s := program(n.memo), restart.Store{Journal: n.journal, Snapshots: n.snapshots}
+	p.Progress = func(r replay.Report) {
+		n.opt.Telemetry.Health.Stage("handling the turns since the last snapshot again", r.Sequence-r.From, r.To-r.From)
+	}
 	r, err := p.Recover(ctx, s)
 	if err == nil {
 		return r, nil

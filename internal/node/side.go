@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/AnduroProject/alys-go/actors/miner"
 	"github.com/AnduroProject/alys-go/internal/edge/admin"
 	"github.com/AnduroProject/alys-go/internal/edge/mergeminer"
 	"github.com/AnduroProject/alys-go/internal/scrub"
@@ -42,7 +43,7 @@ func (n *Node) sideTasks(ctx context.Context) *sync.WaitGroup {
 	if n.opt.DevMiner {
 		start("development miner", func(ctx context.Context) error {
 			return mergeminer.Run(ctx, mergeminer.Options{
-				Client: n, FeeRecipient: n.opt.FeeRecipient, Interval: n.opt.DevMinerInterval, Logger: n.log,
+				Client: n, FeeRecipient: n.opt.FeeRecipient, Interval: n.opt.DevMinerInterval, Logger: n.log.With("actor", string(miner.ID)),
 			})
 		})
 	}
@@ -131,8 +132,10 @@ func (n *Node) adminHandlers() admin.Handlers {
 			}
 			return err
 		},
-		Ready:  func(context.Context) []string { return n.opt.Telemetry.Health.Texts() },
-		Status: func(context.Context) (any, error) { return n.Status(), nil },
+		Ready:       func(context.Context) []string { return n.opt.Telemetry.Health.Texts() },
+		LogLevels:   n.logLevels,
+		SetLogLevel: n.setLogLevel,
+		Status:      func(context.Context) (any, error) { return n.Status(), nil },
 		Snapshot: func(ctx context.Context) (any, error) {
 			m, err := n.runtime.Snapshot(ctx)
 			return DescribeSnapshot(m), err

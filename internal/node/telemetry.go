@@ -58,14 +58,6 @@ func (t *Telemetry) opened(n *Node, c *spec.Chain) {
 	t.node.Store(n)
 }
 
-// fact takes a durable fact.
-func (t *Telemetry) fact(f Fact) {
-	t.Metrics.Fact(f.Message)
-	if m, ok := f.Message.(*message.FinalityConflict); ok {
-		t.Health.Raise(health.FinalityConflict, conflictText(m))
-	}
-}
-
 // metered counts what an edge is asked and answers.
 type metered struct {
 	edge core.Edge

@@ -1,9 +1,11 @@
 package node
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/AnduroProject/alys-go/actors/chain"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/projections/heads"
 )
 
@@ -27,6 +29,12 @@ func ViewOf(s *chain.State) heads.View {
 	}
 	if e := s.Entry(s.Head.Root); e != nil {
 		v.HeadSlot, v.HeadTime = e.Slot, e.Timestamp
+		for ; e != nil; e = s.Entry(e.Parent) {
+			if e.Carrier != nil || e.Root == s.Genesis {
+				v.Carriers = append(v.Carriers, message.BlockID{Root: e.Root, Number: e.Number})
+			}
+		}
+		slices.Reverse(v.Carriers)
 	}
 	return v
 }

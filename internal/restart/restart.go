@@ -52,6 +52,8 @@ type Program struct {
 	// with each of their messages, to compute slow pure work ahead. Both may be nil.
 	Loaded  func(*actors.Machine)
 	Prepare func(core.Message)
+	// Progress is called now and then while turns are handled again; nil for none.
+	Progress func(replay.Report)
 }
 
 // Store is where a node's past is. Snapshots may be nil.
@@ -192,7 +194,7 @@ func (p Program) Recover(ctx context.Context, s Store) (Recovered, error) {
 		p.Loaded(m)
 	}
 	r := Recovered{Machine: m, Snapshot: m.Sequence()}
-	r.Report, err = replay.Run(ctx, s.Journal, m, replay.Options{After: after, Prepare: p.Prepare, Behaviour: p.Behaviour})
+	r.Report, err = replay.Run(ctx, s.Journal, m, replay.Options{After: after, Prepare: p.Prepare, Behaviour: p.Behaviour, Progress: p.Progress})
 	if err != nil {
 		return r, fmt.Errorf("recovering from the journal: %w", err)
 	}

@@ -34,6 +34,14 @@ type View struct {
 	LastSkip     string          `json:"last_skip,omitempty"` // why the last slot passed without a block
 	ClockStepped bool            `json:"clock_stepped"`       // production is off because of the clock
 	Signing      Signing         `json:"signing"`
+	Reorgs       Reorgs          `json:"reorgs"`
+	Approving    Approving       `json:"approving"`
+	Excluded     *Excluded       `json:"branch_excluded,omitempty"`
+	Conflict     *Conflict       `json:"finality_conflict,omitempty"`
+
+	// Carriers are the newest carriers of the head's branch, lowest first. They
+	// belong to whoever folds.
+	Carriers []message.BlockID `json:"-"`
 }
 
 // Fold takes one fact. Facts it does not know leave it as it is.
@@ -41,10 +49,19 @@ func (v *View) Fold(m core.Message) {
 	switch m := m.(type) {
 	case *message.BlockConnected:
 		v.blockConnected(m)
+	case *message.BlockReverted:
+		v.blockReverted(m)
 	case *message.HeadChanged:
 		v.Head = message.BlockID{Root: m.Root, Number: m.Number}
+		v.Reorgs.ended(v.Head)
 	case *message.BlockFinalized:
-		v.Finalized = message.BlockID{Root: m.Root, Number: m.Number}
+		v.finalized(m)
+	case *message.BranchExcluded:
+		v.Excluded = excluded(m)
+	case *message.BranchDecided:
+		v.decided(m)
+	case *message.FinalityConflict:
+		v.Conflict = conflict(m)
 	case *message.BlockProduced:
 		v.Produced++
 	case *message.BlockRefused:
@@ -58,6 +75,20 @@ func (v *View) Fold(m core.Message) {
 		v.WorkQueued = v.WorkQueued && m.Refused
 	case *message.ClockStepped:
 		v.ClockStepped = !m.Agreeing
+	default:
+		v.foldMember(m)
+	}
+}
+
+// foldMember takes a fact about what this node signs.
+func (v *View) foldMember(m core.Message) {
+	switch m := m.(type) {
+	case *message.ApprovalMade:
+		v.Approving.made(m)
+	case *message.ApprovalWithheld:
+		v.Approving.withheld(m)
+	case *message.LockEnded:
+		v.Approving.lockEnded(m)
 	case *message.SigningHeld:
 		v.Signing.Take(m.Hold)
 	case *message.SigningReleased:
@@ -65,14 +96,24 @@ func (v *View) Fold(m core.Message) {
 	}
 }
 
+// finalized moves the finalised block. What it passes excludes it no longer.
+func (v *View) finalized(m *message.BlockFinalized) {
+	v.Finalized = message.BlockID{Root: m.Root, Number: m.Number}
+	if x := v.Excluded; x != nil && x.Tip.Number <= m.Number {
+		v.Excluded = nil
+	}
+}
+
 func (v *View) blockConnected(m *message.BlockConnected) {
 	v.Connected++
 	v.HeadSlot, v.HeadTime = m.Slot, m.Timestamp
+	v.Reorgs.connected(m)
 	if m.Number == 0 { // genesis is final by itself (C3)
 		v.Finalized = message.BlockID{Root: m.Root}
+		v.carrierConnected(v.Finalized) // and the first carrier
 	}
-	if m.Carrier {
-		v.LatestPow = message.BlockID{Root: m.Root, Number: m.Number}
+	if m.Carrier && m.Number > 0 {
+		v.carrierConnected(message.BlockID{Root: m.Root, Number: m.Number})
 		v.WorkQueued = false
 	}
 }
@@ -82,7 +123,8 @@ func facts(typ string) core.Message {
 	for _, m := range []core.Message{
 		&message.BlockConnected{}, &message.HeadChanged{}, &message.BlockFinalized{}, &message.BlockProduced{},
 		&message.BlockRefused{}, &message.SlotSkipped{}, &message.WorkQueued{}, &message.WorkDropped{}, &message.ClockStepped{},
-		&message.SigningHeld{}, &message.SigningReleased{},
+		&message.SigningHeld{}, &message.SigningReleased{}, &message.BlockReverted{}, &message.BranchExcluded{}, &message.BranchDecided{},
+		&message.FinalityConflict{}, &message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.LockEnded{},
 	} {
 		if m.Type() == typ {
 			return m

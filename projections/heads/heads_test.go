@@ -32,12 +32,57 @@ var story = []core.Message{
 	&message.HeadChanged{Root: root(3), Number: 2},
 	&message.ClockStepped{OffsetMs: 5000},
 	&message.BlockRefused{Root: root(9), Number: 3},
+	&message.BlockConnected{Root: root(4), Number: 3, Slot: 10, Timestamp: 100, Carrier: true, Parent: root(3)},
+	&message.HeadChanged{Root: root(4), Number: 3},
+	// A reorganisation of depth 2, which takes both carriers back.
+	&message.BlockReverted{Root: root(4), Number: 3},
+	&message.BlockReverted{Root: root(3), Number: 2},
+	&message.BlockConnected{Root: root(13), Number: 2, Slot: 11, Timestamp: 110, Parent: root(2)},
+	&message.BlockConnected{Root: root(14), Number: 3, Slot: 12, Timestamp: 120, Parent: root(13)},
+	&message.BlockConnected{Root: root(15), Number: 4, Slot: 13, Timestamp: 130, Parent: root(14)},
+	&message.HeadChanged{Root: root(15), Number: 4},
+	&message.ApprovalMade{Root: root(16), Number: 5, RangeEnd: root(13)},
+	&message.ApprovalMade{Root: root(17), Number: 6, RangeEnd: root(14)},
+	&message.ApprovalMade{Root: root(18), Number: 7},
+	&message.ApprovalWithheld{Root: root(19), Number: 7, Rule: "approval_lock", Reason: "excludes block 3"},
+	&message.LockEnded{RangeEnd: root(13), By: "finality"},
+	&message.BranchExcluded{Root: root(21), Number: 9, Finalized: &message.BlockID{Root: root(2), Number: 1}, Ancestor: &message.BlockID{Root: root(1)}},
+	&message.FinalityConflict{Ours: &message.BlockID{Root: root(2), Number: 1}, OurCarrier: root(3), Other: &message.BlockID{Root: root(22), Number: 2}, OtherCarrier: root(23)},
 }
 
+func id(n byte, number uint64) message.BlockID { return message.BlockID{Root: root(n), Number: number} }
+
 var end = heads.View{
-	Head: message.BlockID{Root: root(3), Number: 2}, Finalized: message.BlockID{Root: root(2), Number: 1},
-	LatestPow: message.BlockID{Root: root(3), Number: 2}, HeadSlot: 9, HeadTime: 90,
-	Produced: 1, Connected: 3, Refused: 1, SlotsSkipped: 1, LastSkip: "the execution layer is behind the head", ClockStepped: true,
+	Head: id(15, 4), Finalized: id(2, 1), LatestPow: id(1, 0), HeadSlot: 13, HeadTime: 130,
+	Produced: 1, Connected: 7, Refused: 1, SlotsSkipped: 1, LastSkip: "the execution layer is behind the head", ClockStepped: true,
+	Reorgs: heads.Reorgs{Count: 1, Deepest: 2, Last: &heads.Reorg{
+		Depth: 2, From: id(4, 3), Ancestor: id(2, 1), To: id(15, 4),
+		Text: "2 blocks from 3 " + root(4).Hex() + " back to 1 " + root(2).Hex() + ", then up to 4 " + root(15).Hex(),
+	}},
+	Approving: heads.Approving{Made: 3, Withheld: 1, LastWithheld: "approval_lock: excludes block 3", Locks: []string{root(14).Hex()}, LocksEnded: 1},
+	Excluded: &heads.Excluded{Tip: id(21, 9), Finalized: id(2, 1), Ancestor: id(1, 0),
+		Text: "the branch that ends in block 9 " + root(21).Hex() + " has a quorum and is longer, but leaves at block 0 " + root(1).Hex() + ", below the finalised block 1 " + root(2).Hex()},
+	Conflict: &heads.Conflict{Ours: id(2, 1), Other: id(22, 2),
+		Text: "block 1 " + root(2).Hex() + " is final by carrier " + root(3).Hex() + ", and block 2 " + root(22).Hex() + ", which conflicts with it, by carrier " + root(23).Hex()},
+	Carriers: []message.BlockID{id(1, 0)},
+}
+
+// An operator's decision takes the finalised block down and the exclusion away; so
+// does finality that passes the excluded branch.
+func TestExclusionEnds(t *testing.T) {
+	for _, m := range []core.Message{
+		&message.BranchDecided{Root: root(21), Number: 9, Ancestor: &message.BlockID{Root: root(1)}},
+		&message.BlockFinalized{Root: root(30), Number: 9},
+	} {
+		v := end
+		v.Fold(&message.BlockFinalized{Root: root(29), Number: 8})
+		if v.Excluded == nil {
+			t.Fatal("finality below the branch ends its exclusion")
+		}
+		if v.Fold(m); v.Excluded != nil {
+			t.Errorf("%s leaves it excluded", m.Type())
+		}
+	}
 }
 
 // Folding live and folding the journal's facts give the same view, also from

@@ -46,6 +46,10 @@ type Handlers struct {
 	Snapshot func(ctx context.Context) (any, error)
 	// Archive moves the journal's events before a sequence into the archive.
 	Archive func(ctx context.Context, before uint64, segmentBytes int64) (any, error)
+	// LogLevels describes the levels of the log, SetLogLevel changes one; an empty
+	// actor stands for all without one of their own.
+	LogLevels   func(ctx context.Context) (any, error)
+	SetLogLevel func(ctx context.Context, actor, level string) error
 	// Ready returns why the node cannot do its work, nothing when it can. A nil
 	// function counts as ready.
 	Ready func(ctx context.Context) []string
@@ -113,6 +117,8 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST /signing/allow", s.allowSigning)
 	mux.HandleFunc("POST /snapshot", s.takeSnapshot)
 	mux.HandleFunc("POST /archive", s.archive)
+	mux.HandleFunc("GET /log/levels", s.logLevels)
+	mux.HandleFunc("POST /log/levels", s.setLogLevel)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]bool{"live": true})
 	})
