@@ -7,7 +7,7 @@
 //	s.Received(message)                    // each message that an edge admitted
 //	s.Asked(edge, request)                 // each effect handed to an edge
 //	s.Answered(edge, request, answer, d)   // its result
-//	s.RPC("getheadblock", "success", d)    // each call
+//	s.RPC("getheadblock", "ok", d)         // each call
 //	promhttp.HandlerFor(s.Registry(), ...)
 //
 // Guarantees:

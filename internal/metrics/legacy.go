@@ -100,13 +100,13 @@ func (s *Set) registerLegacy(methods []string) {
 	l.lastProcessed = s.gauge("chain_last_processed_block", "Height of the block connected last.")
 	l.buildCalls = s.counter("engine_build_block_calls_total", "Payloads asked of the execution layer.", status(called, success, failed), reasons(fault.Temporary, fault.CannotJudge, fault.Invalid))
 	l.commitCalls = s.counter("engine_commit_block_calls_total", "Payloads given to the execution layer to execute.", status(called, success, failed))
-	l.rpcRequests = s.counter("rpc_requests_total", "RPC calls.", label{"method", methods}, status(success, "error"))
+	l.rpcRequests = s.counter("rpc_requests_total", "RPC calls.", label{"method", methods}, status(success, "error", "limited"))
 	l.rpcDuration = s.histogram("rpc_request_duration_seconds", "Time to answer an RPC call.", prometheus.DefBuckets, label{"method", methods})
 }
 
 // rpcMethods are legacy's (rpc.md).
 var rpcMethods = []string{
-	"createauxblock", "submitauxblock", "getdepositaddress", "getheadblock", "getblockbyheight", "getblockbyhash", "getqueuedpow",
+	"createauxblock", "submitauxblock", "getdepositaddress", "getheadblock", "getblockbyheight", "getblockbyhash", "getqueuedpow", "unknown",
 }
 
 // fact counts in legacy's terms.

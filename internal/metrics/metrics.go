@@ -148,9 +148,15 @@ func (s *Set) Answered(edge core.Edge, request, answer core.Message, took time.D
 	}
 }
 
-// RPC counts a call of a method, its status ("success" or "error") and the time
-// it took.
+// RPC counts a call of a method, how it ended ("ok", "refused" or "limited") and
+// the time it took.
 func (s *Set) RPC(method, status string, took time.Duration) {
+	switch status { // legacy's words
+	case "ok":
+		status = success
+	case "refused":
+		status = "error"
+	}
 	s.legacy.rpcRequests.inc(method, status)
 	s.legacy.rpcDuration.observe(took.Seconds(), method)
 }

@@ -170,7 +170,7 @@ func TestCounts(t *testing.T) {
 	s.Asked("engine", &message.ImportPayloads{Blocks: make([]message.Block, 3)})
 	s.Answered("engine", &message.ImportPayloads{}, &message.PayloadsImported{Results: []message.Execution{
 		{Status: message.ExecutionValid}, {Status: message.ExecutionUnknown}}}, 20*time.Millisecond)
-	s.RPC("getheadblock", "success", time.Millisecond)
+	s.RPC("getheadblock", "ok", time.Millisecond)
 	for name, want := range map[string]float64{
 		"chain_block_height": 12, "chain_last_finalized_block": 12, "chain_finalized_height": 9, "chain_last_processed_block": 12,
 		"chain_process_block_totals{reason=default,status=success}": 5, "chain_process_block_totals{reason=cannot_judge,status=rejected}": 1,

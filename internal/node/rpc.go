@@ -34,7 +34,7 @@ func (n *Node) openRPC() error {
 		return err
 	}
 	o := n.opt.RPC
-	o.Backend, o.Logger = backend, n.log
+	o.Backend, o.Logger = backend, n.log.With("actor", "rpc")
 	if o.Observe == nil {
 		o.Observe = n.opt.Telemetry.Metrics.RPC
 	}
