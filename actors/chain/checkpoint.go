@@ -8,14 +8,14 @@ import "github.com/AnduroProject/alys-go/internal/protocol/message"
 // another node's journal. (architecture.md 2)
 func (s *State) Shared() *State {
 	c := newState()
-	c.pointers = pointers{Genesis: s.Genesis, Head: s.Head, Finalized: s.Finalized, LatestPow: s.LatestPow}
+	c.pointers = pointers{Genesis: s.Genesis, Head: s.Head, Finalized: s.Finalized, LatestPow: s.LatestPow, Finalizer: s.Finalizer}
 	if s.Config != nil {
 		c.Config = &message.NodeConfigured{ChainSpec: s.Config.ChainSpec, GenesisPayload: s.Config.GenesisPayload, Behaviour: s.Config.Behaviour}
 		c.rules = s.rules
 	}
 	s.heights.Scan(func(id message.BlockID) bool {
 		if e := s.Entry(id.Root); e.Status == Connected {
-			c.put(e)
+			c.put(e.taken(Connected))
 		}
 		return true
 	})

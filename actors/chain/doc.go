@@ -14,6 +14,7 @@
 //	approval_received  one approval more; with its quorum the block is executed
 //	blocks_executed    fees, head, finality; tells the miner actor
 //	queue_work         a checked proof waits for the next block
+//	decide_branch      an operator has a branch followed that excludes the finalised block
 //	legacy_head        compares the end of an import with the legacy store
 //	journal_incident   nothing is signed from now on
 //	allow_signing      an operator ends that; finality without us does, too

@@ -21,6 +21,10 @@ const (
 	TimerEdge  core.Edge = "timer"
 	SignerEdge core.Edge = "signer"
 	AnswerEdge core.Edge = "answer"
+	// PeersEdge gossips and asks peers; all its effects are fire-and-forget.
+	PeersEdge core.Edge = "peers"
+	// ProcessEdge ends the process.
+	ProcessEdge core.Edge = "process"
 )
 
 // readClock asks for the first look at the clocks of a run. The turn's time
@@ -111,9 +115,14 @@ func (x *turn) factConnected(e *Entry, signed record.Content, transactions int) 
 	})
 }
 
-func (x *turn) factHead() {
+func (x *turn) factHead(m *movement) {
 	e := x.Entry(x.Head.Root)
-	x.out.Fact(&message.HeadChanged{Root: e.Root, Number: e.Number, PayloadHash: e.PayloadHash, StateRoot: e.StateRoot})
+	fact := &message.HeadChanged{Root: e.Root, Number: e.Number, PayloadHash: e.PayloadHash, StateRoot: e.StateRoot, Depth: m.reverted}
+	if m.reverted > 0 {
+		ancestor := m.ancestor
+		fact.Ancestor = &ancestor
+	}
+	x.out.Fact(fact)
 }
 
 func (x *turn) refuse(id message.BlockID, origin string, no *refusal) {

@@ -47,21 +47,25 @@ func (*Chain) Messages() []core.Message {
 		&message.NodeConfigured{}, &message.TimerFired{}, &message.PayloadReady{}, &message.BuildFailed{},
 		&message.BlockSigned{}, &message.SignRefused{}, &message.BlocksReceived{}, &message.ApprovalReceived{},
 		&message.BlocksExecuted{}, &message.QueueWork{}, &message.LegacyHead{}, &core.Expired{},
-		&message.JournalIncident{}, &message.AllowSigning{},
+		&message.JournalIncident{}, &message.AllowSigning{}, &message.DecideBranch{},
 	}
 }
 
-// turn is one turn of the chain actor: its state and what the turn may use.
+// turn is one turn of the chain actor: its state, what the turn may use, and what
+// it found out so far.
 type turn struct {
 	*State
 	core.Turn
 	out  *core.Out
 	work Work
+
+	learnt []common.Hash                 // blocks that reached their quorum, or were executed with it
+	bodies map[common.Hash]*block.Signed // blocks executed in this turn; looked up only
 }
 
 // Handle implements core.Core.
 func (c *Chain) Handle(state core.State, m core.Message, t core.Turn, out *core.Out) {
-	x := &turn{State: state.(*State), Turn: t, out: out, work: c.work}
+	x := &turn{State: state.(*State), Turn: t, out: out, work: c.work, bodies: make(map[common.Hash]*block.Signed)}
 	switch m := m.(type) {
 	case *message.NodeConfigured:
 		x.nodeConfigured(m)
@@ -72,6 +76,10 @@ func (c *Chain) Handle(state core.State, m core.Message, t core.Turn, out *core.
 	}
 	if x.rules == nil {
 		return // nothing before the configuration has a meaning
+	}
+	if x.Conflict != nil {
+		x.answerInConflict(m)
+		return
 	}
 	switch m := m.(type) {
 	case *message.TimerFired:
@@ -96,6 +104,8 @@ func (c *Chain) Handle(state core.State, m core.Message, t core.Turn, out *core.
 		x.legacyHead(m)
 	case *message.AllowSigning:
 		x.allowSigning(m)
+	case *message.DecideBranch:
+		x.decideBranch(m)
 	case *core.Expired: // a slot timer of an earlier run; the configuration armed another
 	}
 }
@@ -131,6 +141,13 @@ func (x *turn) nodeConfigured(m *message.NodeConfigured) {
 	x.Config, x.rules = m, r
 	x.dateHold()
 	x.Clock = clock{}
+	if x.Conflict != nil {
+		x.stopInConflict()
+		return
+	}
+	if d := x.Deciding; d != nil {
+		x.Deciding = &Decision{Root: d.Root, Reason: d.Reason} // its operator's connection is gone
+	}
 	if first {
 		x.importGenesis(m)
 	} else {
@@ -138,6 +155,7 @@ func (x *turn) nodeConfigured(m *message.NodeConfigured) {
 	}
 	x.tellMiner(true, nil)
 	x.readClock()
+	x.fetchAgain()
 }
 
 func (x *turn) importGenesis(m *message.NodeConfigured) {
@@ -154,40 +172,18 @@ func (x *turn) importGenesis(m *message.NodeConfigured) {
 	x.Genesis = root
 	x.Head, x.Finalized, x.LatestPow = e.id(), e.id(), e.id()
 	x.factConnected(e, record.Content{}, len(payload.Transactions))
-	x.factHead()
+	x.factHead(new(movement))
 }
 
-// blocksReceived judges blocks in order and has those with a quorum executed.
+// blocksReceived judges blocks in order and draws the conclusions.
 func (x *turn) blocksReceived(m *message.BlocksReceived) {
 	for _, b := range m.Blocks {
-		e := x.receive(Executing{Signed: b.Signed, HasFees: b.HasFees, Fees: b.Fees}, m.Origin)
-		if e != nil {
-			x.schedule(e)
-		} else if m.Origin == Legacy || m.Origin == Sync {
+		ok := x.accept(Executing{Signed: b.Signed, HasFees: b.HasFees, Fees: b.Fees}, m.Origin)
+		if !ok && (m.Origin == Legacy || m.Origin == Sync) {
 			break // each block stands on the one before it
 		}
 	}
-	x.executeNext()
-}
-
-// approvalReceived adds one authority's approval to a block that waits for its
-// quorum. Approvals of other blocks are of no use any more, or not yet.
-func (x *turn) approvalReceived(m *message.ApprovalReceived) {
-	e := x.Entry(m.Root)
-	if e == nil || e.Status != Stored || e.Approvals.Has(int(m.Authority)) {
-		return
-	}
-	a := aura.Approval{Signature: m.Signature, Authority: m.Authority}
-	if err := x.work.VerifyApproval(x.rules.committee, a, m.Root); err != nil {
-		return
-	}
-	next := *e
-	if err := x.work.Add(&next.Approvals, a); err != nil {
-		return
-	}
-	x.put(&next)
-	x.schedule(&next)
-	x.executeNext()
+	x.settle()
 }
 
 // queueWork takes a proof that the miner actor has checked, checks it again
@@ -214,6 +210,9 @@ func (x *turn) queueWork(m *message.QueueWork) {
 		return
 	}
 	x.Work = bytes.Clone(m.Header)
+	if !x.Cause.None() { // from our miner actor, not from a peer
+		x.out.Effect(PeersEdge, core.FireAndForget, &message.PublishWork{Header: x.Work})
+	}
 	x.out.Fact(&message.WorkQueued{RangeStart: h.RangeStart, RangeEnd: h.RangeEnd, Height: h.Height})
 	x.tellMiner(false, nil)
 	x.workJudged(m, "", "")

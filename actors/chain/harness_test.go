@@ -119,7 +119,8 @@ func (r *rig) newMachine() *actors.Machine {
 		supervisor.New(chain.ID, engine.ID, miner.ID), chain.New(r.work), engine.New(), miner.New(),
 	}, []core.Message{
 		&message.StartTimer{}, &message.SignBlock{}, &message.ImportPayloads{}, &message.BuildPayload{}, &message.UpdateForkchoice{},
-		&message.AuxBlock{}, &message.AuxBlockJudged{}, &message.StopProcess{}, &message.SigningAnswer{},
+		&message.AuxBlock{}, &message.AuxBlockJudged{}, &message.StopProcess{}, &message.SigningAnswer{}, &message.OperatorAnswer{},
+		&message.PublishBlock{}, &message.PublishWork{}, &message.PublishApproval{}, &message.FetchBlocks{}, &message.SignApproval{},
 	})
 	if err != nil {
 		r.t.Fatalf("%v", err)

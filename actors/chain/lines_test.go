@@ -11,6 +11,7 @@ import (
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/record"
 )
 
 // name is how a block or its payload appears in transcripts.
@@ -65,7 +66,17 @@ func (r *rig) fact(m core.Message) string {
 	case *message.BlockReverted:
 		return fmt.Sprintf("reverted %s #%d", r.name(m.Root), m.Number)
 	case *message.HeadChanged:
+		if m.Depth > 0 {
+			return fmt.Sprintf("head %s #%d depth=%d from %s", r.name(m.Root), m.Number, m.Depth, r.name(m.Ancestor.Root))
+		}
 		return fmt.Sprintf("head %s #%d", r.name(m.Root), m.Number)
+	case *message.BranchExcluded:
+		return fmt.Sprintf("branch excluded %s #%d: it leaves ours at %s, below %s", r.name(m.Root), m.Number, r.name(m.Ancestor.Root), r.name(m.Finalized.Root))
+	case *message.BranchDecided:
+		return fmt.Sprintf("branch decided %s #%d instead of %s, from %s: %s", r.name(m.Root), m.Number, r.name(m.Abandoned.Root), r.name(m.Ancestor.Root), m.Reason)
+	case *message.FinalityConflict:
+		return fmt.Sprintf("finality conflict: %s by %s (%d approvals), %s by %s (%d approvals)", r.name(m.Ours.Root), r.name(m.OurCarrier),
+			r.proven(m.OurProof), r.name(m.Other.Root), r.name(m.OtherCarrier), r.proven(m.OtherProof))
 	case *message.BlockFinalized:
 		return fmt.Sprintf("finalized %s #%d by %s", r.name(m.Root), m.Number, r.name(m.Carrier))
 	case *message.BlockRefused:
@@ -130,11 +141,29 @@ func (r *rig) request(m core.Message) string {
 		return "proof refused: " + r.readable(m.Reason)
 	case *message.SigningAnswer:
 		return fmt.Sprintf("answer released=%t %s", m.Released, m.Reason)
+	case *message.OperatorAnswer:
+		return strings.TrimSpace(fmt.Sprintf("answer done=%t %s", m.Done, r.readable(m.Reason)))
 	case *message.StopProcess:
-		return "stop: " + m.Reason
+		return fmt.Sprintf("stop exit=%d: %s", m.Exit, r.readable(m.Reason))
+	case *message.PublishBlock:
+		_, root, _ := r.work.Decode(m.Signed.Data)
+		return "publish block " + r.name(root)
+	case *message.PublishApproval:
+		return fmt.Sprintf("publish approval of %s by %d", r.name(m.Root), m.Authority)
+	case *message.FetchBlocks:
+		return fmt.Sprintf("fetch %s from #%d", r.name(m.Root), m.From)
 	default:
 		return m.Type()
 	}
+}
+
+// proven counts the approvals in a proof.
+func (r *rig) proven(c record.Content) int {
+	b, _, err := r.work.Decode(r.content[c.Hash])
+	if err != nil {
+		r.t.Fatalf("a proof: %v", err)
+	}
+	return b.Approvals.Count()
 }
 
 var hash = regexp.MustCompile("0x[0-9a-f]{64}|[0-9a-f]{64}")

@@ -108,14 +108,15 @@ func (r *rig) solve(commitment [32]byte, bits uint32) *auxpow.AuxPow {
 
 // breakers spoil a block in one place each.
 var breakers = map[string]func(*block.Signed){
-	"parent":  func(s *block.Signed) { s.Block.ParentHash = common.Hash{} },
-	"orphan":  func(s *block.Signed) { s.Block.ParentHash = common.Hash{1} },
-	"payload": func(s *block.Signed) { s.Block.Payload.ParentHash = common.Hash{2} },
-	"number":  func(s *block.Signed) { s.Block.Payload.BlockNumber++ },
-	"hash":    func(s *block.Signed) { s.Block.Payload.BlockHash = common.Hash{3} },
-	"state":   func(s *block.Signed) { s.Block.Payload.StateRoot = common.Hash{4} },
-	"pegouts": func(s *block.Signed) { s.Block.FinalizedPegouts = []*wire.MsgTx{wire.NewMsgTx(2)} },
-	"proof":   func(s *block.Signed) { s.Block.AuxPowHeader.AuxPow = nil },
+	"parent":        func(s *block.Signed) { s.Block.ParentHash = common.Hash{} },
+	"orphan":        func(s *block.Signed) { s.Block.ParentHash = common.Hash{1} },
+	"orphan-forged": func(s *block.Signed) { s.Block.ParentHash = common.Hash{1} },
+	"payload":       func(s *block.Signed) { s.Block.Payload.ParentHash = common.Hash{2} },
+	"number":        func(s *block.Signed) { s.Block.Payload.BlockNumber++ },
+	"hash":          func(s *block.Signed) { s.Block.Payload.BlockHash = common.Hash{3} },
+	"state":         func(s *block.Signed) { s.Block.Payload.StateRoot = common.Hash{4} },
+	"pegouts":       func(s *block.Signed) { s.Block.FinalizedPegouts = []*wire.MsgTx{wire.NewMsgTx(2)} },
+	"proof":         func(s *block.Signed) { s.Block.AuxPowHeader.AuxPow = nil },
 	"chain-id": func(s *block.Signed) {
 		s.Block.AuxPowHeader.ChainID = uint32(s.Block.AuxPowHeader.AuxPow.ParentBlock.Version) >> 16
 	},
@@ -128,5 +129,8 @@ var breakers = map[string]func(*block.Signed){
 var afterwards = map[string]func(*block.Signed){
 	"signature": func(s *block.Signed) { s.Approvals.Signature = aura.DevKey(9).Sign(common.Hash{1}) },
 	"bits":      func(s *block.Signed) { s.Approvals.Bits[0] ^= 2 },
+	"orphan-forged": func(s *block.Signed) {
+		s.Approvals.Signature = aura.DevKey(9).Sign(common.Hash{1})
+	},
 	"no-member": func(s *block.Signed) { s.Approvals.Bits[1] |= 0x60 },
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
+	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
@@ -47,6 +48,7 @@ func (x *turn) timerFired(m *message.TimerFired) {
 		x.LastSlot = slot
 		x.use(slot, uint64(m.Wall)/1000)
 	}
+	x.fetchAgain()
 	x.armTimer(m.Wall)
 }
 
@@ -157,13 +159,21 @@ func (x *turn) dropWork(h *block.AuxPowHeader, reason string) {
 	x.tellMiner(false, nil)
 }
 
-// dropStaleWork forgets a queued proof that the new head has carried or overtaken.
+// dropStaleWork forgets a queued proof that the head's branch has carried or
+// overtaken, or whose range a reorganisation abandoned; one over a range that is
+// still ours stays.
 func (x *turn) dropStaleWork() {
 	h := x.queuedWork()
 	if h == nil {
 		return
 	}
-	if end := x.Entry(h.RangeEnd); end == nil || end.Number <= x.Finalized.Number {
+	head := x.Entry(x.Head.Root)
+	end, final := x.Entry(h.RangeEnd), x.finalBelow(head)
+	switch {
+	case end == nil || !x.isAncestor(end, head):
+		x.Work = nil
+		x.out.Fact(&message.WorkDropped{RangeStart: h.RangeStart, RangeEnd: h.RangeEnd, Reason: "its range is not on the head's branch any more"})
+	case final != nil && end.Number <= final.Number:
 		x.Work = nil
 	}
 }
@@ -223,9 +233,9 @@ func (x *turn) blockSigned(m *message.BlockSigned) {
 		Root: b.Root, Number: signed.Block.Payload.BlockNumber, Slot: b.Slot,
 		Transactions: uint32(len(signed.Block.Payload.Transactions)), Carrier: len(b.Header) > 0, Signed: content,
 	})
-	if e := x.receive(Executing{Signed: content}, Own); e != nil {
-		x.schedule(e)
-		x.executeNext()
+	if x.accept(Executing{Signed: content}, Own) {
+		x.out.Effect(PeersEdge, core.FireAndForget, &message.PublishBlock{Signed: content})
+		x.settle()
 	}
 }
 

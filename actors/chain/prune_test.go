@@ -50,8 +50,6 @@ func (s *State) side(branch byte, from, to uint64, status Status) {
 		}
 		s.put(e)
 		switch status {
-		case Stored:
-			s.Candidates = append(s.Candidates, Executing{Root: e.Root})
 		case InFlight:
 			s.Executing = append(s.Executing, Executing{Root: e.Root})
 		}
@@ -73,13 +71,17 @@ func TestPrune(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := longChain(6010, c.carriers...)
 			s.side(1, 5990, 6005, Executed) // begins below the finalised block
+			if c.lowest > 1 {
+				s.side(7, c.lowest-1, c.lowest+5, Executed) // begins below what is kept
+			}
 			s.side(2, 5998, 6003, Stored)
 			s.side(3, 5997, 6004, InFlight)
 			s.side(4, 6000, 6005, Executed) // begins at the finalised block
 			s.side(5, 6001, 6002, Stored)
 			s.side(6, 6002, 6003, InFlight)
 			x := &turn{State: s, out: new(core.Out)}
-			x.prune(message.BlockID{})
+			x.refreshExcluded()
+			x.prune()
 			if first := x.lowestKept(); first != c.lowest || s.Entry(rootOf(0, c.lowest)) == nil {
 				t.Errorf("lowest kept is %d, want %d", first, c.lowest)
 			}
@@ -89,11 +91,17 @@ func TestPrune(t *testing.T) {
 			if x.finalBelow(s.Entry(s.Finalized.Root)) == nil {
 				t.Error("what was final below the finalised block is gone")
 			}
-			if want := int(6010-c.lowest+1) + 6 + 2 + 2; s.Len() != want || s.heights.Len() != want {
+			if want := int(6010-c.lowest+1) + 16 + 6 + 8 + 6 + 2 + 2; s.Len() != want || s.heights.Len() != want {
 				t.Errorf("%d entries, %d heights, want %d", s.Len(), s.heights.Len(), want)
 			}
-			if len(s.Candidates) != 2 || len(s.Executing) != 2 {
-				t.Errorf("%d candidates, %d queued", len(s.Candidates), len(s.Executing))
+			for branch, excluded := range []bool{1: true, 2: true, 3: true, 4: false, 5: false, 6: false} {
+				if e := s.Entry(rootOf(byte(branch), 6002)); e != nil && branch > 0 && e.Excluded != excluded {
+					t.Errorf("branch %d: excluded %t", branch, e.Excluded)
+				}
+			}
+			// What was in flight on an excluded branch is stored again.
+			if waiting, _ := s.Waiting(); waiting != 6+8+2 || len(s.Executing) != 2 {
+				t.Errorf("%d stored, %d queued", waiting, len(s.Executing))
 			}
 		})
 	}
@@ -134,6 +142,6 @@ func BenchmarkPrune(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		x := &turn{State: s.Clone().(*State), out: new(core.Out)}
-		x.prune(message.BlockID{Number: 4000})
+		x.prune()
 	}
 }

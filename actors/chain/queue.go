@@ -13,38 +13,44 @@ const (
 	maxRun       = 256
 )
 
-// schedule moves what must be executed so that e can become the head into the
-// queue: e and its ancestors that are not executed, oldest first. Nothing is
-// moved while e lacks its quorum (C5.11), is not above the head (C10), or
-// stands on a branch that excludes the finalised block.
-func (x *turn) schedule(e *Entry) {
-	n := len(x.rules.spec.Authorities)
-	if e.Status != Stored || e.Number <= x.Head.Number || e.Approvals.CountReal(n) < x.rules.spec.Quorum() {
-		return
-	}
-	var path []Executing
-	for e.Status == Stored {
-		i := slices.IndexFunc(x.Candidates, func(c Executing) bool { return c.Root == e.Root })
-		parent := x.Entry(e.Parent)
-		if i < 0 || parent == nil || parent.Status == Invalid {
-			return
+// scheduleBest has the block executed that would become the head, and carriers
+// that would finalise a range: nothing else is worth the execution layer's time.
+func (x *turn) scheduleBest() {
+	var next []*Entry
+	top := x.top()
+	x.ready.Reverse(func(r rank) bool {
+		if r.number <= top {
+			return false
 		}
-		path = append(path, x.Candidates[i])
-		e = parent
+		if e := x.Entry(r.root); e.Status == Stored {
+			next = append(next, e)
+		}
+		return len(next) == 0
+	})
+	for _, root := range x.learnt {
+		if e := x.Entry(root); e != nil && e.Status == Stored && !e.Excluded && x.isProof(e) && x.finalises(e) {
+			next = append(next, e)
+		}
 	}
-	if !x.aboveFinalized(e) {
+	for _, e := range next {
+		x.schedule(x.Entry(e.Root))
+	}
+}
+
+// schedule moves what must be executed so that e can become the head into the
+// queue: e and its ancestors that are not executed, oldest first. (C10, C5.11)
+func (x *turn) schedule(e *Entry) {
+	var path []*Entry
+	for ; e != nil && e.Status == Stored; e = x.Entry(e.Parent) {
+		path = append(path, e)
+	}
+	if e == nil || e.Status == Invalid || len(x.Executing)+len(path) > maxExecuting+maxStored {
 		return
 	}
-	slices.Reverse(path)
-	for _, p := range path {
-		next := *x.Entry(p.Root)
-		next.Status = InFlight
-		x.put(&next)
+	for _, p := range slices.Backward(path) {
+		x.Executing = append(x.Executing, Executing{Root: p.Root, Signed: p.Body, HasFees: p.HasFees, Fees: p.Source})
+		x.put(p.taken(InFlight))
 	}
-	x.Candidates = slices.DeleteFunc(slices.Clone(x.Candidates), func(c Executing) bool {
-		return slices.ContainsFunc(path, func(p Executing) bool { return p.Root == c.Root })
-	})
-	x.Executing = append(x.Executing, path...)
 }
 
 // executeNext gives the engine actor the oldest blocks of the queue, unless it
@@ -65,26 +71,20 @@ func (x *turn) executeNext() {
 	x.out.Send(engine, m)
 }
 
-// dropQueued forgets queued blocks that do not stand on the finalised block any
-// more: the execution layer must not be asked to leave its finalised block.
-func (x *turn) dropQueued() {
-	alive := x.Executing[:0:0]
-	for _, b := range x.Executing {
+// putBack stores queued blocks of excluded branches again: the execution layer
+// must not be asked to leave its finalised block.
+func (x *turn) putBack() {
+	x.unqueue(func(b Executing) bool {
 		e := x.Entry(b.Root)
-		parent := x.Entry(e.Parent)
-		if parent != nil && (parent.Status == InFlight || x.aboveFinalized(parent)) {
-			alive = append(alive, b)
-		} else {
-			x.remove(e)
+		if e.Excluded {
+			x.put(e.stored(b))
 		}
-	}
-	x.Executing = alive
+		return e.Excluded
+	})
 }
 
 // blocksExecuted takes verdicts in the order the blocks were sent.
 func (x *turn) blocksExecuted(m *message.BlocksExecuted) {
-	var moved movement
-	finalized := x.Finalized
 	for i := range m.Results {
 		r := &m.Results[i]
 		x.Sent -= min(x.Sent, 1)
@@ -92,29 +92,16 @@ func (x *turn) blocksExecuted(m *message.BlocksExecuted) {
 			x.Sent = 0
 		}
 		if len(x.Executing) == 0 || x.Entry(x.Executing[0].Root).PayloadHash != r.PayloadHash {
-			continue // its block left the queue with a refused ancestor
+			continue // its block left the queue
 		}
 		b := x.Executing[0]
 		x.Executing = x.Executing[1:]
-		x.verdict(b, r, &moved)
+		x.verdict(b, r)
 	}
-	if len(moved.joined) > 0 {
-		x.factHead()
-		x.moveHead()
-		x.prune(finalized)
-		x.dropStaleWork()
-		x.tellMiner(moved.reorganised, moved.joined)
-	}
-	x.executeNext()
+	x.settle()
 }
 
-// movement is what a turn did to the head's branch.
-type movement struct {
-	joined      []message.BlockID // connected blocks, oldest first
-	reorganised bool
-}
-
-func (x *turn) verdict(b Executing, r *message.Execution, moved *movement) {
+func (x *turn) verdict(b Executing, r *message.Execution) {
 	signed, _, err := x.work.Decode(b.Signed.Data)
 	if err != nil {
 		panic("stored block: " + err.Error())
@@ -125,32 +112,36 @@ func (x *turn) verdict(b Executing, r *message.Execution, moved *movement) {
 		x.reject(e, no)
 		return
 	}
-	x.connect(done, signed, moved)
+	if x.isProof(done) && !x.hasQuorum(done) {
+		done.Body = b.Signed // its quorum may come, and be a proof that others ask for
+	}
+	x.put(done)
+	x.bodies[done.Root] = signed
+	x.learnt = append(x.learnt, done.Root)
 }
 
-// reject takes a block and everything in the queue that stands on it out of the
-// way: as invalid, or out of the state when the block itself is not at fault, so
-// that it can be received again.
+// reject takes a block and everything that stands on it out of the way: as
+// invalid, or out of the state when the block itself is not at fault, so that it
+// can be received again.
 func (x *turn) reject(e *Entry, no *refusal) {
-	leave := func(e *Entry, why *refusal) {
-		if no.again {
-			x.remove(e)
-		} else {
-			bad := *e
-			bad.Status = Invalid
-			x.put(&bad)
-		}
-		x.refuse(e.id(), "execution", why)
+	standing := x.descendants(e.Root)
+	if no.again {
+		x.cut(e.Root)
+	} else {
+		x.put(e.taken(Invalid))
 	}
-	leave(e, no)
-	rest := x.Executing[:0:0]
-	for _, b := range x.Executing {
-		child := x.Entry(b.Root)
-		if parent := x.Entry(child.Parent); parent == nil || parent.Status == Invalid {
-			leave(child, invalid("parent_hash", "an ancestor was refused"))
+	x.refuse(e.id(), "execution", no)
+	for _, child := range standing {
+		if child.Status == Invalid {
 			continue
 		}
-		rest = append(rest, b)
+		if !no.again {
+			x.put(child.taken(Invalid))
+		}
+		x.refuse(child.id(), "execution", invalid("parent_hash", "an ancestor was refused"))
 	}
-	x.Executing = rest
+	x.unqueue(func(b Executing) bool {
+		queued := x.Entry(b.Root)
+		return queued == nil || queued.Status == Invalid
+	})
 }

@@ -22,7 +22,7 @@ import (
 // TestScripts plays testdata/scripts. Each command prints the facts and effects it
 // led to, one a line; -rewrite writes what is printed into the files.
 //
-//	node [members=] [authority=] [follower] [max=] [retarget]   a new node
+//	node [members=] [authority=] [follower] [max=] [retarget] [finality=]   a new node
 //	wait MS | clock MS          time passes | the wall clock alone is moved
 //	block NAME on=PARENT [by=0,1] [seconds=] [slot=] [extra=] [txs=] [tip=] [carry=A..B] [unpaid] [wrong=WHAT]
 //	receive NAME... [origin=] [fees=]   blocks arrive in one message
@@ -34,6 +34,7 @@ import (
 //	restart [authority=] | state
 //	backup | restore KIND [authority=] [ahead=MS]   the state of now is kept | put back, with an incident
 //	allow REASON                         an operator ends a hold
+//	decide NAME                          an operator has a branch followed
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
 		var r *rig
@@ -82,6 +83,7 @@ func scriptNode(t *testing.T, d *datadriven.TestData) *rig {
 	return newRig(t, int(number(d, "members", 1)), func(c *spec.Chain, m *message.NodeConfigured) {
 		c.MaxBlocksWithoutPow = number(d, "max", c.MaxBlocksWithoutPow)
 		c.Retarget.NoRetargeting = !d.HasArg("retarget")
+		c.Activations.Finality = number(d, "finality", 0)
 		m.Authority = uint32(number(d, "authority", 0))
 		if d.HasArg("follower") {
 			m.Producing, m.HasAuthority, m.Judging = false, false, false
@@ -140,6 +142,9 @@ var commands = map[string]func(*rig, *datadriven.TestData){
 	},
 	"allow": func(r *rig, d *datadriven.TestData) {
 		r.send(chain.ID, &message.AllowSigning{Request: 1, Reason: d.CmdArgs[0].Key})
+	},
+	"decide": func(r *rig, d *datadriven.TestData) {
+		r.send(chain.ID, &message.DecideBranch{Request: 3, Root: r.blocks[d.CmdArgs[0].Key].Block.Root(), Reason: text(d, "reason", "by a test")})
 	},
 	"state":       func(r *rig, _ *datadriven.TestData) { r.log.WriteString(describeState(r)) },
 	"legacy-head": scriptLegacyHead,
@@ -206,8 +211,12 @@ func scriptLegacyHead(r *rig, d *datadriven.TestData) {
 func describeState(r *rig) string {
 	var b strings.Builder
 	s := r.state()
-	fmt.Fprintf(&b, "head %s, final %s, pow %s, last slot %d, queue %d, sent %d, candidates %d\n",
-		r.name(s.Head.Root), r.name(s.Finalized.Root), r.name(s.LatestPow.Root), s.LastSlot, len(s.Executing), s.Sent, len(s.Candidates))
+	stored, _ := s.Waiting()
+	fmt.Fprintf(&b, "head %s, final %s, pow %s, last slot %d, queue %d, sent %d, stored %d\n",
+		r.name(s.Head.Root), r.name(s.Finalized.Root), r.name(s.LatestPow.Root), s.LastSlot, len(s.Executing), s.Sent, stored)
+	if s.Orphans() > 0 || s.EarlyApprovals() > 0 {
+		fmt.Fprintf(&b, "orphans %d, early approvals %d\n", s.Orphans(), s.EarlyApprovals())
+	}
 	if s.Hold != nil {
 		fmt.Fprintf(&b, "signing held since turn %d\n", s.Hold.Sequence)
 	}
@@ -216,6 +225,9 @@ func describeState(r *rig) string {
 	}
 	for _, e := range entries(r, s) {
 		status := [...]string{"", "stored", "in flight", "executed", "connected", "invalid"}[e.Status]
+		if e.Excluded {
+			status += " excluded"
+		}
 		fmt.Fprintf(&b, "  #%d %s %s approvals=%d\n", e.Number, r.name(e.Root), status, e.Approvals.Count())
 	}
 	return b.String()

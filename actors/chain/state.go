@@ -3,17 +3,14 @@ package chain
 import (
 	"bytes"
 	"encoding/binary"
-	"math/big"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/tidwall/btree"
 
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
-	"github.com/AnduroProject/alys-go/internal/protocol/rules"
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
 )
 
@@ -24,13 +21,16 @@ const keepBelowFinalized = 4096
 // State is what the chain actor knows: the tree of blocks above the finalised
 // one, headers of a window below it, pointers, and what is under way. Its size
 // is bounded by the window or the last two ranges that were finalised, whichever
-// is longer, the blocks since, [maxCandidates] and [maxExecuting].
+// is longer, the blocks since, [maxExecuting], and of what members alone can
+// make: [maxStored] and [maxStoredBytes] blocks that wait in the tree, [maxAside]
+// executed ones off the head's branch, [maxOrphans] and [maxOrphanBytes] blocks
+// without their parent, [maxEarly] approvals a member without their block.
 type State struct {
 	pointers
-	rules  *ruleset // derived from Config; nil until configured
-	blocks *btree.BTreeG[*Entry]
-	// heights holds (number, root) of every entry, for pruning and range walks.
-	heights *btree.BTreeG[message.BlockID]
+	rules *ruleset // derived from Config; nil until configured
+	tree
+	orphans
+	early
 }
 
 // pointers is the part of the state that is one record.
@@ -41,15 +41,24 @@ type pointers struct {
 	Finalized message.BlockID
 	LatestPow message.BlockID
 
-	Candidates []Executing // stored blocks without a quorum
-	Executing  []Executing // to be executed, oldest first
-	Sent       uint64      // how many blocks the engine actor still has to answer for
-	Work       []byte      // AuxPoW header that waits to be carried, MessagePack
-	LastSlot   uint64      // the highest slot acted on
-	Building   *Building
-	Timer      core.Ref // the slot timer that counts
-	Clock      clock
-	Hold       *message.SigningHold // why nothing is signed, or nil
+	Executing []Executing // to be executed, oldest first
+	Sent      uint64      // how many blocks the engine actor still has to answer for
+	Work      []byte      // AuxPoW header that waits to be carried, MessagePack
+	LastSlot  uint64      // the highest slot acted on
+	Building  *Building
+	Timer     core.Ref // the slot timer that counts
+	Clock     clock
+	Hold      *message.SigningHold // why nothing is signed, or nil
+
+	Arrivals uint64 // counts what arrives and what reaches its quorum
+	// Finalizer is the carrier that made Finalized final; zero for genesis, after
+	// an operator's decision, and in states of behaviour 1.
+	Finalizer common.Hash
+	Fetches   []Fetch // missing blocks that were asked for, oldest first
+	Deciding  *Decision
+	Conflict  *message.FinalityConflict // ends everything
+
+	candidates []Executing // stored blocks in states of behaviour 1, see [FromBehaviour1]
 }
 
 // ruleset is what the configuration means.
@@ -112,102 +121,25 @@ func (p *pointers) Fields(f *record.Fields) {
 	f.Bool(15, &p.Clock.Based)
 	f.Int64(16, &p.Clock.Base)
 	f.Bool(17, &p.Clock.Stepped)
-	record.List(f, 18, &p.Candidates)
+	record.List(f, 18, &p.candidates)
 	f.Uint64(19, &p.Sent)
 	record.Optional(f, 20, &p.Hold)
+	f.Uint64(21, &p.Arrivals)
+	f.Fixed(22, p.Finalizer[:])
+	record.List(f, 23, &p.Fetches)
+	record.Optional(f, 24, &p.Deciding)
+	record.Optional(f, 25, &p.Conflict)
 }
 
-// Status says how far a block has come.
-type Status uint8
-
-// The statuses of an entry.
-const (
-	Stored    Status = 1 // valid by structure, waits for its quorum
-	InFlight  Status = 2 // the execution layer is at it
-	Executed  Status = 3 // executed, not on the head's branch
-	Connected Status = 4 // on the head's branch
-	Invalid   Status = 5 // refused by the execution layer or by its fees
-)
-
-// Entry is one block of the tree. Entries are replaced, never changed.
-type Entry struct {
-	rules.Ancestor
-	Timestamp uint64 // Unix seconds
-	StateRoot common.Hash
-	Status    Status
-	Approvals aura.Approvals
-	Fees      []byte      // accumulator after the block, wei, big endian; once executed
-	Signed    common.Hash // content hash of the signed block; zero for genesis
-	// Transactions is how many the payload has.
-	Transactions uint32
-}
-
-// Fields implements record.Record.
-func (e *Entry) Fields(f *record.Fields) {
-	f.Fixed(1, e.Root[:])
-	f.Fixed(2, e.Parent[:])
-	f.Uint64(3, &e.Number)
-	f.Uint64(4, &e.Slot)
-	f.Uint64(5, &e.Timestamp)
-	f.Fixed(6, e.PayloadHash[:])
-	f.Fixed(7, e.StateRoot[:])
-	f.Uint8(8, (*uint8)(&e.Status))
-	f.Fixed(9, e.Approvals.Bits[:])
-	f.Fixed(10, e.Approvals.Signature[:])
-	f.Bytes(11, &e.Fees)
-	f.Fixed(12, e.Proposal[:])
-	record.Optional(f, 13, &e.Carrier)
-	f.Fixed(14, e.LastCarrier[:])
-	f.Fixed(15, e.Signed[:])
-	f.Uint32(16, &e.Transactions)
-	f.Bool(17, &e.NoRequests)
-}
-
-func (e *Entry) id() message.BlockID { return message.BlockID{Root: e.Root, Number: e.Number} }
-
-func (e *Entry) fees() *big.Int { return new(big.Int).SetBytes(e.Fees) }
-
-func (e *Entry) executed() bool { return e.Status == Executed || e.Status == Connected }
-
-func newState() *State {
-	return &State{
-		blocks: btree.NewBTreeGOptions(func(a, b *Entry) bool { return bytes.Compare(a.Root[:], b.Root[:]) < 0 }, btree.Options{NoLocks: true}),
-		heights: btree.NewBTreeGOptions(func(a, b message.BlockID) bool {
-			return a.Number < b.Number || a.Number == b.Number && bytes.Compare(a.Root[:], b.Root[:]) < 0
-		}, btree.Options{NoLocks: true}),
-	}
-}
+func newState() *State { return &State{tree: newTree(), orphans: newOrphans(), early: newEarly()} }
 
 // Clone implements core.State.
 func (s *State) Clone() core.State {
 	c := *s
-	c.blocks, c.heights = s.blocks.Copy(), s.heights.Copy()
+	c.tree, c.orphans, c.early = s.tree.copy(), s.orphans.copy(), s.early.copy()
 	c.Executing = s.Executing[:len(s.Executing):len(s.Executing)]
-	c.Candidates = s.Candidates[:len(s.Candidates):len(s.Candidates)]
+	c.Fetches = s.Fetches[:len(s.Fetches):len(s.Fetches)]
 	return &c
-}
-
-// Entry returns the block with this root, or nil.
-func (s *State) Entry(root common.Hash) *Entry {
-	e, _ := s.blocks.Get(&Entry{Ancestor: rules.Ancestor{Root: root}})
-	return e
-}
-
-// At returns the block of the head's branch at a height, or nil when there is
-// none in the window that the state keeps.
-func (s *State) At(number uint64) *Entry {
-	var found *Entry
-	s.heights.Ascend(message.BlockID{Number: number}, func(id message.BlockID) bool {
-		if id.Number != number {
-			return false
-		}
-		if e := s.Entry(id.Root); e.Status == Connected {
-			found = e
-			return false
-		}
-		return true
-	})
-	return found
 }
 
 // Spec returns the chain specification in force; nil before configuration.
@@ -218,21 +150,14 @@ func (s *State) Spec() *spec.Chain {
 	return s.rules.spec
 }
 
-// Len returns how many blocks the state holds.
-func (s *State) Len() int { return s.blocks.Len() }
-
-func (s *State) put(e *Entry) {
-	s.blocks.Set(e)
-	s.heights.Set(e.id())
-}
-
-func (s *State) remove(e *Entry) {
-	s.blocks.Delete(e)
-	s.heights.Delete(e.id())
-}
-
-// Snapshot keys: "" the pointers, 'b' with number (big endian) and root an entry.
-const blockEntry byte = 'b'
+// Snapshot keys: "" the pointers, 'a' with root and member an approval whose block
+// is not known, 'b' with number (big endian) and root a block of the tree, 'o' with
+// root a block whose parent is not known.
+const (
+	earlyEntry  byte = 'a'
+	blockEntry  byte = 'b'
+	orphanEntry byte = 'o'
+)
 
 func entryKey(id message.BlockID) []byte {
 	key := binary.BigEndian.AppendUint64([]byte{blockEntry}, id.Number)
@@ -241,14 +166,27 @@ func entryKey(id message.BlockID) []byte {
 
 // Walk implements core.State.
 func (s *State) Walk(yield func(key, value []byte) error) error {
-	value, _ := record.Encode(&s.pointers)
-	if err := yield(nil, value); err != nil {
-		return err
+	entry := func(key []byte, r record.Record) error {
+		value, _ := record.Encode(r)
+		return yield(key, value)
 	}
-	var err error
+	err := entry(nil, &s.pointers)
+	s.early.byRoot.Scan(func(a *Early) bool {
+		if err == nil {
+			err = entry(a.key(), a)
+		}
+		return err == nil
+	})
 	s.heights.Scan(func(id message.BlockID) bool {
-		value, _ := record.Encode(s.Entry(id.Root))
-		err = yield(entryKey(id), value)
+		if err == nil {
+			err = entry(entryKey(id), s.Entry(id.Root))
+		}
+		return err == nil
+	})
+	s.orphans.byRoot.Scan(func(o *Orphan) bool {
+		if err == nil {
+			err = entry(o.key(), o)
+		}
 		return err == nil
 	})
 	return err
@@ -264,15 +202,37 @@ func (s *State) Load(key, value []byte, resolve record.Resolver) error {
 		s.rules, err = parseRules(s.Config)
 		return err
 	}
-	e := new(Entry)
-	if err := record.Decode(value, e, nil); err != nil {
+	var (
+		canonical []byte
+		err       error
+	)
+	switch key[0] {
+	case earlyEntry:
+		a := new(Early)
+		err = record.Decode(value, a, resolve)
+		canonical = a.key()
+		if int(a.Authority) >= aura.MaxAuthorities {
+			return fault.New(fault.Corrupt, "chain state: an approval of %s by authority %d", a.Root, a.Authority)
+		}
+		s.early.put(a)
+	case orphanEntry:
+		o := new(Orphan)
+		err = record.Decode(value, o, resolve)
+		canonical = o.key()
+		s.orphans.put(o)
+	default:
+		e := new(Entry)
+		err = record.Decode(value, e, resolve)
+		canonical = entryKey(e.id())
+		if err == nil {
+			s.put(e)
+		}
+	}
+	if err != nil {
 		return err
 	}
-	if !bytes.Equal(key, entryKey(e.id())) {
-		return fault.New(fault.Corrupt, "chain state: the entry under %x is block %s at %d", key, e.Root, e.Number)
+	if !bytes.Equal(key, canonical) {
+		return fault.New(fault.Corrupt, "chain state: the entry under %x has the key %x", key, canonical)
 	}
-	s.put(e)
 	return nil
 }
-
-func contentOf(e *Entry) record.Content { return record.Content{Hash: e.Signed} }

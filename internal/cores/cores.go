@@ -16,6 +16,7 @@ import (
 	"github.com/AnduroProject/alys-go/actors/supervisor"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/snapshot"
 )
 
 // released is the version of the cores' rules. It is raised with every change
@@ -30,7 +31,12 @@ const Behaviour = released + beyond
 // Migrations lead from every released behaviour to the next.
 func Migrations() []actors.Migration {
 	return append([]actors.Migration{
-		{From: 1}, // states of 1 are states of 2: what 2 remembers beyond them begins empty
+		// What 2 remembers beyond this begins empty.
+		{From: 1, Sections: map[string]func(snapshot.Section) snapshot.Section{
+			string(chain.ID): func(old snapshot.Section) snapshot.Section {
+				return snapshot.Section{Name: old.Name, Walk: chain.FromBehaviour1(old.Walk)}
+			},
+		}},
 	}, beyondMigrations...)
 }
 
@@ -49,5 +55,7 @@ func NewMachine(id journal.ID, work chain.Work) (*actors.Machine, error) {
 		&message.WorkQueued{}, &message.WorkDropped{}, &message.LegacyImported{}, &message.LegacyDiffers{},
 		&message.SigningHeld{}, &message.SigningReleased{}, &message.SigningAnswer{},
 		&message.HeadRefused{},
+		&message.PublishBlock{}, &message.PublishWork{}, &message.FetchBlocks{}, &message.OperatorAnswer{},
+		&message.BranchExcluded{}, &message.BranchDecided{}, &message.FinalityConflict{},
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/AnduroProject/alys-go/actors"
+	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
@@ -99,6 +100,8 @@ func (a *answerEdge) Execute(_ context.Context, r actors.Request) {
 		request = m.Request
 	case *message.SigningAnswer:
 		request = m.Request
+	case *message.OperatorAnswer:
+		request = m.Request
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -108,12 +111,24 @@ func (a *answerEdge) Execute(_ context.Context, r actors.Request) {
 	}
 }
 
-// processEdge ends the process when the supervisor says so.
+// peersEdge is where gossip and requests to peers leave. A node without peers lets
+// them go; the meter of all edges counts them.
+type peersEdge struct{}
+
+// Execute implements actors.Executor.
+func (peersEdge) Execute(context.Context, actors.Request) {}
+
+// processEdge ends the process when a core says so.
 type processEdge struct{ stop context.CancelCauseFunc }
 
 // Execute implements actors.Executor.
 func (p *processEdge) Execute(_ context.Context, r actors.Request) {
-	if m, ok := r.Message.(*message.StopProcess); ok {
+	m, ok := r.Message.(*message.StopProcess)
+	switch {
+	case !ok:
+	case m.Exit == chain.ExitRefused:
+		p.stop(refused("%s", m.Reason))
+	default:
 		p.stop(fault.New(fault.Fatal, "stopped by the supervisor: %s", m.Reason))
 	}
 }

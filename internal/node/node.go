@@ -166,6 +166,9 @@ func (n *Node) openJournal(ctx context.Context) error {
 	if n.recovered, err = n.recoverMachine(ctx); err != nil {
 		return err
 	}
+	if c := chainState(n.recovered.Machine).Conflict; c != nil {
+		return refused("%s", chain.DescribeConflict(c))
+	}
 	if r := n.recovered.Report; r.Sequence > 0 {
 		n.log.Info("recovered", "seq", r.Sequence, "snapshot", n.recovered.Snapshot, "replayed", r.Turns,
 			"height", chainState(n.recovered.Machine).Head.Number, "took", r.Elapsed.Round(time.Millisecond))
@@ -184,6 +187,7 @@ func (n *Node) edges() map[core.Edge]actors.Executor {
 		chain.TimerEdge:        &timerEdge{wall: time.Now, start: n.started},
 		chain.SignerEdge:       n.signer,
 		miner.AnswerEdge:       n.answers,
+		chain.PeersEdge:        peersEdge{},
 		supervisor.ProcessEdge: &processEdge{stop: stop},
 	}
 	for name, x := range edges {

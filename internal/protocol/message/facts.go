@@ -61,20 +61,22 @@ func (m *BlockReverted) Fields(f *record.Fields) {
 	f.Uint64(2, &m.Number)
 }
 
-// HeadChanged is the fact that ends one or more BlockConnected and BlockReverted
-// facts of the same turn.
+// HeadChanged is the fact that ends the BlockReverted (highest first) and
+// BlockConnected (lowest first) facts of the same turn.
 type HeadChanged struct {
 	Root        common.Hash
 	Number      uint64
 	PayloadHash common.Hash
 	StateRoot   common.Hash
+	Depth       uint64   // how many blocks were reverted
+	Ancestor    *BlockID // the last block of both branches; nil when none was reverted
 }
 
 // Type implements core.Message.
 func (*HeadChanged) Type() string { return "head_changed" }
 
 // Schema implements core.Message.
-func (*HeadChanged) Schema() uint32 { return 1 }
+func (*HeadChanged) Schema() uint32 { return 2 }
 
 // Fields implements record.Record.
 func (m *HeadChanged) Fields(f *record.Fields) {
@@ -82,6 +84,8 @@ func (m *HeadChanged) Fields(f *record.Fields) {
 	f.Uint64(2, &m.Number)
 	f.Fixed(3, m.PayloadHash[:])
 	f.Fixed(4, m.StateRoot[:])
+	f.Uint64(5, &m.Depth)
+	record.Optional(f, 6, &m.Ancestor)
 }
 
 // BlockFinalized is the fact that the range up to Root is final by the work in

@@ -98,16 +98,20 @@ func (m *SnapshotTaken) Fields(f *record.Fields) {
 	record.List(f, 3, &m.Digests)
 }
 
-// StopProcess is the effect by which the supervisor ends the process.
+// StopProcess is the effect by which a core ends the process.
 type StopProcess struct {
 	Reason string
+	Exit   uint32 // exit code of the process; zero is that of a failure
 }
 
 // Type implements core.Message.
 func (*StopProcess) Type() string { return "stop_process" }
 
 // Schema implements core.Message.
-func (*StopProcess) Schema() uint32 { return 1 }
+func (*StopProcess) Schema() uint32 { return 2 }
 
 // Fields implements record.Record.
-func (m *StopProcess) Fields(f *record.Fields) { f.String(1, &m.Reason) }
+func (m *StopProcess) Fields(f *record.Fields) {
+	f.String(1, &m.Reason)
+	f.Uint32(2, &m.Exit)
+}

@@ -22,9 +22,6 @@ const (
 	Legacy = "legacy"
 )
 
-// maxCandidates bounds the stored blocks that wait for a quorum.
-const maxCandidates = 512
-
 // refusal is why a block is not accepted: which part, how badly, and the reason.
 type refusal struct {
 	field  string
@@ -53,69 +50,148 @@ func refusedBy(v rules.Verdict) *refusal {
 	return &refusal{field: v.Field, grade: v.Grade, reason: v.Reason, again: v.Grade != fault.Invalid}
 }
 
-// receive judges one signed block and stores it. It returns the entry, or nil
-// when the block is refused.
-func (x *turn) receive(b Executing, origin string) *Entry {
+// accept judges one signed block and stores it, and then what waited for it. It
+// reports whether the block is known or kept.
+func (x *turn) accept(b Executing, origin string) bool {
+	e, waits := x.take(b, origin)
+	if e != nil {
+		x.adopt(e.Root)
+	}
+	return e != nil || waits
+}
+
+// take judges one signed block and stores it. It returns the entry, or nil when
+// the block is refused or waits for its parent.
+func (x *turn) take(b Executing, origin string) (e *Entry, waits bool) {
 	signed, root, err := x.work.Decode(b.Signed.Data)
 	if err != nil {
 		x.refuse(message.BlockID{Number: x.Head.Number + 1}, origin, invalid("encoding", "%v", err))
-		return nil
+		return nil, false
 	}
 	id := message.BlockID{Root: root, Number: signed.Block.Payload.BlockNumber}
 	if known := x.Entry(root); known != nil {
 		if known.Status == Invalid && origin == Legacy { // an import waits for an answer to each block
 			x.refuse(id, origin, invalid("execution_payload", "it was refused before; the fact with its hash says why"))
 		}
-		return x.known(known, signed, b.Signed)
+		return x.known(known, signed, b.Signed), false
+	}
+	if x.isOrphan(&signed.Block, origin) {
+		no := x.keepOrphan(b.Signed, signed, root, origin)
+		if no != nil {
+			x.refuse(id, origin, no)
+		}
+		return nil, no == nil
 	}
 	parent, no := x.validate(signed, root, origin)
 	if no != nil {
 		x.refuse(id, origin, no)
-		return nil
+		x.abandon(root)
+		return nil, false
 	}
-	e := x.newEntry(&signed.Block, signed.Approvals, root, parent)
-	e.Status = Stored
-	e.Signed = common.Hash(b.Signed.Hash)
-	x.put(e)
-	b.Root = root
-	x.Candidates = append(x.Candidates, b)
-	if len(x.Candidates) > maxCandidates {
-		x.dropCandidate(x.Candidates[0].Root)
-	}
-	return e
+	return x.store(b, signed, root, parent, origin), false
 }
 
-// known takes the approvals of a block that is stored and waits for its quorum,
-// when the copy received has more of them. A block that was refused before is
-// refused still, without a second fact.
+// isOrphan reports whether a block may wait for its parent. An import has every
+// parent, or its store is at fault.
+func (x *turn) isOrphan(b *block.Block, origin string) bool {
+	return b.ParentHash != (common.Hash{}) && x.Entry(b.ParentHash) == nil && (origin == Gossip || origin == Sync)
+}
+
+// store puts a valid block into the tree, with the approvals that came before it.
+func (x *turn) store(b Executing, signed *block.Signed, root common.Hash, parent *Entry, origin string) *Entry {
+	e := x.newEntry(&signed.Block, signed.Approvals, root, parent)
+	e.Signed = common.Hash(b.Signed.Hash)
+	e.Excluded = x.excludedOn(parent)
+	x.Arrivals++
+	e.Arrival = x.Arrivals
+	unapproved := *e
+	unapproved.Approvals = aura.None()
+	x.approved(&unapproved, e.stored(b))
+	x.fetched(root)
+	x.takeEarly(root)
+	if origin == Gossip || origin == Own {
+		x.considerApproval(x.Entry(root))
+	}
+	return x.Entry(root)
+}
+
+// known takes the approvals of a block of the tree when the copy received has more
+// of them. A block that was refused before is refused still, without a second fact.
 func (x *turn) known(e *Entry, signed *block.Signed, content record.Content) *Entry {
 	n := len(x.rules.spec.Authorities)
 	switch {
 	case e.Status == Invalid:
 		return nil
-	case e.Status != Stored || signed.Approvals.CountReal(n) <= e.Approvals.CountReal(n):
+	case signed.Approvals.CountReal(n) <= e.Approvals.CountReal(n):
 		return e
 	case x.work.Verify(x.rules.committee, signed.Approvals, e.Root) != nil:
 		return e
 	}
 	next := *e
-	next.Approvals, next.Signed = signed.Approvals, common.Hash(content.Hash)
-	x.put(&next)
-	x.Candidates = slices.Clone(x.Candidates)
-	for i := range x.Candidates {
-		if x.Candidates[i].Root == e.Root {
-			x.Candidates[i].Signed = content
-		}
+	if !e.Body.None() {
+		next.Body = content
 	}
+	next.Approvals, next.Signed = signed.Approvals, common.Hash(content.Hash)
+	x.approved(e, &next)
 	return &next
 }
 
-func (x *turn) dropCandidate(root common.Hash) {
-	if e := x.Entry(root); e != nil && e.Status == Stored {
+// The bounds of stored blocks that are not executed: in all, and their bytes. The
+// oldest of the member who has most of them goes first, with all that stands on it.
+const (
+	maxStored      = 4096
+	maxStoredBytes = 64 << 20
+)
+
+// maxAside bounds executed and refused blocks off the head's branch. The lowest
+// goes first, with all that stands on it.
+const maxAside = 8192
+
+// bound keeps what waits beside the head's branch within its bounds.
+func (x *turn) bound() {
+	for x.waiting.Len() > maxStored || x.waitingBytes > maxStoredBytes {
+		most := 0
+		for i, n := range x.waitingBy {
+			if n > x.waitingBy[most] {
+				most = i
+			}
+		}
+		var oldest common.Hash
+		x.waiting.Ascend(place{author: most}, func(p place) bool {
+			oldest = p.root
+			return false
+		})
+		x.cut(oldest)
+	}
+	for x.aside.Len()-x.waiting.Len()-x.flying.Len() > maxAside {
+		var lowest common.Hash
+		x.aside.Scan(func(id message.BlockID) bool {
+			lowest = id.Root
+			e := x.Entry(id.Root)
+			return e.Root == x.Finalizer || e.Status == Stored || e.Status == InFlight
+		})
+		x.cut(lowest)
+	}
+}
+
+// cut removes a side block and everything that stands on it.
+func (x *turn) cut(root common.Hash) {
+	gone := x.descendants(root)
+	if e := x.Entry(root); e != nil {
+		gone = append(gone, e)
+	}
+	cut := make(map[common.Hash]bool, len(gone)) // looked up only, never ranged over
+	for _, e := range gone {
+		cut[e.Root] = true
 		x.remove(e)
 	}
-	if slices.ContainsFunc(x.Candidates, func(c Executing) bool { return c.Root == root }) {
-		x.Candidates = slices.DeleteFunc(slices.Clone(x.Candidates), func(c Executing) bool { return c.Root == root })
+	x.unqueue(func(b Executing) bool { return cut[b.Root] })
+}
+
+// unqueue takes blocks out of the queue.
+func (x *turn) unqueue(leaves func(Executing) bool) {
+	if slices.ContainsFunc(x.Executing, leaves) {
+		x.Executing = slices.DeleteFunc(slices.Clone(x.Executing), leaves)
 	}
 }
 
@@ -123,9 +199,6 @@ func (x *turn) dropCandidate(root common.Hash) {
 // a nil refusal.
 func (x *turn) validate(signed *block.Signed, root common.Hash, origin string) (*Entry, *refusal) {
 	b := &signed.Block
-	if b.ParentHash != (common.Hash{}) && b.Payload.BlockNumber <= x.Finalized.Number {
-		return nil, cannotJudge("execution_payload.block_number", "is %d, not above the finalised block at %d", b.Payload.BlockNumber, x.Finalized.Number)
-	}
 	if len(x.Executing) >= maxExecuting {
 		return nil, &refusal{
 			field: "execution_payload", grade: fault.Temporary,
