@@ -36,6 +36,14 @@ func checkInvariants(r *rig) {
 		if (e.Status == chain.InFlight) != queued[e.Root] || e.Status == chain.Stored && e.Body.None() {
 			r.t.Fatalf("%s has status %d, queued %t, a body %t", r.name(e.Root), e.Status, queued[e.Root], !e.Body.None())
 		}
+		if ancestor := s.Entry(e.Parent); ancestor != nil && e.Status != chain.Connected {
+			if excluded := ancestor.Excluded || ancestor.Status == chain.Connected && ancestor.Number < s.Finalized.Number; excluded != e.Excluded {
+				r.t.Fatalf("%s is marked as excluded: %t", r.name(e.Root), e.Excluded)
+			}
+		}
+		if e.Excluded && e.Status == chain.InFlight && s.Deciding == nil {
+			r.t.Fatalf("%s is being executed on an excluded branch", r.name(e.Root))
+		}
 		if e.Status == chain.Connected {
 			if other, ok := connected[e.Number]; ok {
 				r.t.Fatalf("%s and %s are both connected at %d", r.name(e.Root), r.name(other), e.Number)
@@ -46,7 +54,7 @@ func checkInvariants(r *rig) {
 	if s.Hold != nil && s.Building != nil {
 		r.t.Fatalf("slot %d is being built while signing is held", s.Building.Slot)
 	}
-	if len(s.Executing) > 0 && s.Sent == 0 {
+	if len(s.Executing) > 0 && s.Sent == 0 && s.Conflict == nil {
 		r.t.Fatalf("%d blocks are queued and nobody executes them", len(s.Executing))
 	}
 	checkBranch(r, s, connected)
