@@ -59,6 +59,14 @@ FIRST ?= 0
 .PHONY: sim
 sim: ## Federations of 3, 4 and 7 members through crashes, partitions and lies, SEEDS=200 runs each, from FIRST=0 on
 	ALYS_SIM_SEEDS=$(SEEDS) ALYS_SIM_FIRST=$(FIRST) $(GO) test -count=1 -timeout 60m -v -run '^TestFederation$$' ./internal/sim
+# Scenarios of reorg, and seeds that each deliberate bug may take.
+RUNS        ?= 20000
+MUTANT_RUNS ?= 3000
+
+.PHONY: reorg
+reorg: ## Properties of reorganisations on all processors (RUNS=20000), then deliberate bugs that they must catch
+	$(GO) test -count=1 -timeout 60m -v -run '^TestProperties$$' ./internal/sim/reorg -rapid.checks=$$(($(RUNS) / $$(nproc)))
+	ALYS_REORG_MUTANTS=$(MUTANT_RUNS) $(GO) test -count=1 -timeout 60m -v -run '^TestMutants$$' ./internal/sim/reorg
 
 # Seeded runs of journal-crash, and bits of each byte that journal-flips flips.
 CRASH_RUNS ?= 2000
