@@ -149,16 +149,21 @@ func (s *State) createAuxBlock(m *message.CreateAuxBlock) *message.AuxBlock {
 	return a
 }
 
-// remember keeps work. It is the same for everybody: who asked first stays noted.
+// remember keeps work. It is the same for everybody: who asked first stays noted. A
+// request for nobody (the zero account) leaves the place to the next.
 func (s *State) remember(t Template) {
-	if _, known := s.template(t.Hash); known {
+	kept := slices.Clone(s.Templates)
+	if i := slices.IndexFunc(kept, func(k Template) bool { return k.Hash == t.Hash }); i >= 0 {
+		if kept[i].Recipient == (common.Address{}) {
+			kept[i].Recipient = t.Recipient
+		}
+		s.Templates = kept
 		return
 	}
-	kept := s.Templates
 	if len(kept) >= maxTemplates {
 		kept = kept[1:]
 	}
-	s.Templates = append(slices.Clone(kept), t)
+	s.Templates = append(kept, t)
 }
 
 func (s *State) template(hash [32]byte) (Template, bool) {

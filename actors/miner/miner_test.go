@@ -181,6 +181,7 @@ func TestOneWorkForARange(t *testing.T) {
 	a := newActor(t)
 	a.configure()
 	a.handle(moved(true, 4, 5, 9))
+	a.handle(&message.CreateAuxBlock{Request: 1}) // for nobody
 	first := a.create()
 	for n := range byte(200) {
 		out := a.handle(&message.CreateAuxBlock{Request: 1, FeeRecipient: common.Address{n}})
