@@ -44,6 +44,10 @@ test-e2e: ## End to end: the real program as a process, kill -9, legacy chains
 	$(GO) test -tags e2e -count=1 -timeout 30m -v -run 'TestEndToEnd|TestScripts' ./cmd/alys/...
 	ALYS_TEST_KILL_BLOCKS=10000 $(GO) test -count=1 -timeout 15m -v -run 'TestKill$$' ./internal/node
 
+.PHONY: e2e-miner
+e2e-miner: build ## An external merge-miner beside the real program: wrong, stale and duplicate work, kills, finality; the recorded legacy RPC
+	E2E_PROGRAM='$(CURDIR)/$(BIN)' $(GO) test -tags e2e -count=1 -timeout 10m -v -run 'TestEndToEnd' ./internal/edge/rpc
+
 # A real S3 server for test-s3, at a fixed version.
 S3_SERVER := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
@@ -125,7 +129,7 @@ lint: ## gofmt, go vet, staticcheck
 
 .PHONY: generate
 generate: ## Write generated files anew
-	$(GO) test -count=1 ./internal/protocol/message ./internal/config -update
+	$(GO) test -count=1 ./internal/protocol/message ./internal/config ./internal/edge/rpc -update
 
 .PHONY: golden
 golden: ## Write the golden journal of this version into testdata/journals/GOLDEN (a release that changes format, schema or behaviour)

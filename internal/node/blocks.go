@@ -137,7 +137,7 @@ func (n *Node) blockAt(ctx context.Context, number uint64) (*foundBlock, error) 
 // connectedAt asks the index for the last block that was connected at a height: at
 // and below the head it is the one of the head's branch.
 func (n *Node) connectedAt(ctx context.Context, number uint64) (s stored, found bool, err error) {
-	err = n.search(ctx, true, Height(number), func(e *journal.Event) (bool, error) {
+	err = n.search(ctx, index.Any{Height(number)}, index.Any{index.Fact((&message.BlockConnected{}).Type())}, func(e *journal.Event) (bool, error) {
 		for i := range e.Outputs {
 			m, err := connectedFact(&e.Outputs[i])
 			if err != nil {
@@ -152,11 +152,12 @@ func (n *Node) connectedAt(ctx context.Context, number uint64) (s stored, found 
 	return s, found, err
 }
 
-// blockOf returns a block by its root, on the head's branch or beside it.
+// blockOf returns a block by its root, on the head's branch or beside it. The facts of
+// connected blocks are asked first: messages of received blocks hold many.
 func (n *Node) blockOf(ctx context.Context, root common.Hash) (*foundBlock, error) {
 	var s stored
 	found := false
-	err := n.search(ctx, false, BlockHash(root), func(e *journal.Event) (bool, error) {
+	err := n.search(ctx, index.Any{BlockHash(root)}, index.Any{index.Fact((&message.BlockConnected{}).Type())}, func(e *journal.Event) (bool, error) {
 		for i := range e.Outputs {
 			m, err := connectedFact(&e.Outputs[i])
 			if err != nil {
@@ -164,19 +165,17 @@ func (n *Node) blockOf(ctx context.Context, root common.Hash) (*foundBlock, erro
 			}
 			if m != nil && m.Root == root {
 				s, found = stored{root, journal.Hash(m.Signed.Hash)}, true
-				return false, nil
 			}
 		}
-		if e.Stored && e.Type == (&message.BlocksReceived{}).Type() {
-			signed, err := n.receivedBlock(e, root)
-			if err != nil || signed == (journal.Hash{}) {
-				return err == nil, err
-			}
-			s, found = stored{root, signed}, true
-			return false, nil
-		}
-		return true, nil
+		return !found, nil
 	})
+	if err == nil && !found {
+		err = n.search(ctx, index.Any{BlockHash(root)}, index.Any{index.Message((&message.BlocksReceived{}).Type())}, func(e *journal.Event) (bool, error) {
+			signed, err := n.receivedBlock(e, root)
+			s, found = stored{root, signed}, signed != (journal.Hash{})
+			return !found, err
+		})
+	}
 	if err != nil || !found {
 		return nil, err
 	}
@@ -203,12 +202,12 @@ func (n *Node) receivedBlock(e *journal.Event, root common.Hash) (journal.Hash, 
 	return journal.Hash{}, nil
 }
 
-// search gives the events that a term finds until each returns false.
-func (n *Node) search(ctx context.Context, newestFirst bool, term index.Term, each func(*journal.Event) (more bool, err error)) error {
+// search gives the events that meet both conditions, the newest first, until each returns false.
+func (n *Node) search(ctx context.Context, a, b index.Any, each func(*journal.Event) (more bool, err error)) error {
 	if n.index == nil {
 		return fault.New(fault.Temporary, "the journal is not indexed in this run: only the last %d blocks are found; the log of the start says why", keepRecent)
 	}
-	results, err := n.index.Find(ctx, index.Query{All: []index.Any{{term}}, Reverse: newestFirst})
+	results, err := n.index.Find(ctx, index.Query{All: []index.Any{a, b}, Reverse: true})
 	if err != nil {
 		return err
 	}

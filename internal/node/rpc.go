@@ -71,7 +71,7 @@ func (b *rpcBackend) prepare() error {
 	}
 	for _, t := range state.Templates {
 		b.handed = append(b.handed, rpc.Work{
-			Hash: t.Hash, ChainID: c.ChainID, RangeStart: t.RangeStart, RangeEnd: t.RangeEnd, Height: t.Height, Bits: t.Bits, Recipient: t.Recipient,
+			Hash: t.Hash, ChainID: c.ChainID, RangeStart: t.RangeStart, RangeEnd: t.RangeEnd, Height: t.Height, Bits: t.Bits,
 		})
 	}
 	return nil

@@ -67,6 +67,4 @@ type Work struct {
 	RangeEnd   common.Hash
 	Height     uint64
 	Bits       uint32 // when it was handed out; 0 when that is not known any more
-	// Recipient is who asked for it first.
-	Recipient common.Address
 }

@@ -31,6 +31,7 @@ type desk struct {
 	asking   chan struct{} // closed when the request under way has its answer; nil for none
 	current  *message.AuxBlock
 	revision uint64 // of current
+	named    bool   // current was asked for by somebody, whom the miner actor noted
 	work     map[[32]byte]Work
 	order    [][32]byte // of work, oldest first
 	asked    map[asker]common.Address
@@ -87,11 +88,13 @@ func (d *desk) create(ctx context.Context, client string, recipient common.Addre
 }
 
 // now returns the last answer while nothing changed since, else that of one turn,
-// for which everybody waits who asks meanwhile.
+// for which everybody waits who asks meanwhile. A zero recipient asks for nobody; the
+// first who asks for work then makes another turn, so that it is known after a restart
+// whose the work is.
 func (d *desk) now(ctx context.Context, recipient common.Address) (*message.AuxBlock, error) {
 	for {
 		d.mu.Lock()
-		if d.current != nil && d.revision == d.backend.Revision() {
+		if d.current != nil && d.revision == d.backend.Revision() && (d.named || recipient == (common.Address{})) {
 			defer d.mu.Unlock()
 			return d.current, nil
 		}
@@ -124,10 +127,10 @@ func (d *desk) ask(ctx context.Context, recipient common.Address, done chan stru
 	}
 	d.current = nil
 	if before == d.backend.Revision() {
-		d.current, d.revision = work, before
+		d.current, d.revision, d.named = work, before, recipient != (common.Address{})
 	}
 	if work.Error == "" {
-		d.remember(Work{Hash: work.Hash, ChainID: work.ChainID, RangeStart: work.RangeStart, RangeEnd: work.RangeEnd, Height: work.Height, Bits: work.Bits, Recipient: recipient})
+		d.remember(Work{Hash: work.Hash, ChainID: work.ChainID, RangeStart: work.RangeStart, RangeEnd: work.RangeEnd, Height: work.Height, Bits: work.Bits})
 	}
 	return work, nil
 }
@@ -150,12 +153,8 @@ type rejection struct {
 // submit judges a proof, and hands it to the miner actor when nothing speaks against
 // it. A nil rejection without error says that the proof is queued.
 func (d *desk) submit(ctx context.Context, client string, s submission) (*rejection, error) {
-	work, recipient := d.whose(client, s)
-	asking := work.Recipient
-	if recipient != nil {
-		asking = *recipient
-	}
-	if no, err := d.judge(ctx, s.hash, s.proof, asking); no != nil || err != nil {
+	_, recipient := d.whose(client, s)
+	if no, err := d.judge(ctx, s.hash, s.proof); no != nil || err != nil {
 		return no, err
 	}
 	m := &message.SubmitAuxBlock{Hash: s.hash, AuxPow: s.raw}
@@ -211,12 +210,12 @@ func (d *desk) openWork() []openWork {
 }
 
 // judge makes every check that needs no turn. (C8 f, g; C13)
-func (d *desk) judge(ctx context.Context, hash [32]byte, proof *auxpow.AuxPow, recipient common.Address) (*rejection, error) {
+func (d *desk) judge(ctx context.Context, hash [32]byte, proof *auxpow.AuxPow) (*rejection, error) {
 	work, known := d.known(hash)
 	if !known {
 		return &rejection{auxpow.UnknownWork, "no work with this hash was handed out; ask for work again"}, nil
 	}
-	now, err := d.now(ctx, recipient)
+	now, err := d.now(ctx, common.Address{})
 	if err != nil {
 		return nil, err
 	}
