@@ -179,6 +179,21 @@ func (s *State) fork(e *Entry) (ancestor, first *Entry) {
 	return ancestor, first
 }
 
+// ExcludedBranch returns the highest branch with a quorum that is longer than the
+// head's and excludes the finalised block, or nil: what an operator may decide about.
+func (s *State) ExcludedBranch() (m *message.BranchExcluded) {
+	s.aside.Reverse(func(id message.BlockID) bool {
+		if e := s.Entry(id.Root); id.Number > s.Head.Number && e.Excluded && e.Status != Invalid && s.hasQuorum(e) {
+			if ancestor, _ := s.fork(e); ancestor != nil {
+				finalized, common := s.Finalized, ancestor.id()
+				m = &message.BranchExcluded{Root: e.Root, Number: e.Number, Finalized: &finalized, Ancestor: &common}
+			}
+		}
+		return m == nil && id.Number > s.Head.Number
+	})
+	return m
+}
+
 // reportExcluded says once that a branch with a quorum is longer than the head's
 // and excludes the finalised block: only an operator has it followed.
 func (x *turn) reportExcluded(e *Entry) {

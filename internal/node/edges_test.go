@@ -2,12 +2,15 @@ package node
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/AnduroProject/alys-go/actors"
+	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
@@ -65,5 +68,18 @@ func TestContentLost(t *testing.T) {
 	edge.Execute(ctx, request)
 	if cause != nil {
 		t.Errorf("a node that stops anyway was stopped by %v", cause)
+	}
+}
+
+// What a core ends the process for decides the exit code: a refusal for safety is
+// one, a failing core is not.
+func TestStopProcess(t *testing.T) {
+	for exit, refused := range map[uint32]bool{0: false, chain.ExitRefused: true} {
+		var cause error
+		edge := &processEdge{stop: func(err error) { cause = err }}
+		edge.Execute(t.Context(), actors.Request{Message: &message.StopProcess{Reason: "both proofs", Exit: exit}})
+		if cause == nil || errors.Is(cause, ErrRefused) != refused || !strings.Contains(cause.Error(), "both proofs") {
+			t.Errorf("exit %d: stopped by %v", exit, cause)
+		}
 	}
 }

@@ -24,6 +24,9 @@ func ViewOf(s *chain.State) heads.View {
 		ClockStepped: s.Clock.Stepped, WorkQueued: len(s.Work) > 0,
 	}
 	v.Signing.Take(s.Hold)
+	if m := s.ExcludedBranch(); m != nil {
+		v.Fold(m)
+	}
 	if c := s.Spec(); c != nil {
 		v.ChainID = c.ChainID
 	}

@@ -276,6 +276,27 @@ func TestAllowSigning(t *testing.T) {
 	}
 }
 
+// So does a decision about a branch.
+func TestFollowBranch(t *testing.T) {
+	var got [2]string
+	answer := error(nil)
+	c, _ := serve(t, shortDir(t), Handlers{FollowBranch: func(_ context.Context, root, reason string) error {
+		got = [2]string{root, reason}
+		return answer
+	}})
+	if err := c.FollowBranch(context.Background(), "0x01", "agreed by all"); err != nil || got != [2]string{"0x01", "agreed by all"} {
+		t.Errorf("%v, %q", err, got)
+	}
+	answer = errors.Join(fault.New(fault.Invalid, "block 0x01 has no quorum"), ErrRefused)
+	if err := c.FollowBranch(context.Background(), "0x01", "x"); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "no quorum") {
+		t.Errorf("refused: %v", err)
+	}
+	bare, _ := serve(t, shortDir(t), Handlers{})
+	if err := bare.FollowBranch(context.Background(), "0x01", "x"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("not offered: %v", err)
+	}
+}
+
 func TestBadRequests(t *testing.T) {
 	c, _ := serve(t, shortDir(t), Handlers{
 		Checkpoint:   func(context.Context, string) (any, error) { return nil, errors.New("must not be called") },

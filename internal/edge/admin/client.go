@@ -83,6 +83,17 @@ func (c *Client) AllowSigning(ctx context.Context, reason string) error {
 	return c.do(ctx, http.MethodPost, "/signing/allow", body, nil)
 }
 
+// FollowBranch has the node follow the branch that ends in a block although it
+// excludes the finalised one; the reason is kept in its journal. It returns when the
+// branch is the head's. The error wraps [ErrRefused] when the node does not do it.
+func (c *Client) FollowBranch(ctx context.Context, root, reason string) error {
+	body, err := json.Marshal(followRequest{Root: root, Reason: reason})
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "reason")
+	}
+	return c.do(ctx, http.MethodPost, "/chain/follow", body, nil)
+}
+
 // Snapshot has the node take a snapshot, waits for it and stores the node's answer in v.
 func (c *Client) Snapshot(ctx context.Context, v any) error {
 	return c.do(ctx, http.MethodPost, "/snapshot", []byte("{}"), v)

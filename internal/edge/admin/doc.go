@@ -12,6 +12,7 @@
 //	GET  /status                          what Handlers.Status returns
 //	POST /checkpoint {"dir": "/abs/path"} what Handlers.Checkpoint returns; the directory must not exist
 //	POST /signing/allow {"reason": "..."} 200 {"allowed":true} once the decision is in the journal
+//	POST /chain/follow {"root": "0x…", "reason": "..."} 200 {"followed":true} once the branch is the head's
 //	POST /snapshot {}                     what Handlers.Snapshot returns, once the snapshot is on disk
 //	POST /archive {"before": n}           what Handlers.Archive returns
 //	GET  /livez                           200 {"live":true}

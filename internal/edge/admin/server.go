@@ -42,6 +42,9 @@ type Handlers struct {
 	// AllowSigning ends a hold of the node's signature, for a reason that is kept.
 	// An error that wraps [ErrRefused] says that the node could and will not.
 	AllowSigning func(ctx context.Context, reason string) error
+	// FollowBranch has the branch followed that ends in the block with this root, in
+	// hex, although it excludes the finalised block. Errors as for AllowSigning.
+	FollowBranch func(ctx context.Context, root, reason string) error
 	// Snapshot takes a snapshot of the running node and describes it.
 	Snapshot func(ctx context.Context) (any, error)
 	// Archive moves the journal's events before a sequence into the archive.
@@ -115,6 +118,7 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("GET /status", s.status)
 	mux.HandleFunc("POST /checkpoint", s.takeCheckpoint)
 	mux.HandleFunc("POST /signing/allow", s.allowSigning)
+	mux.HandleFunc("POST /chain/follow", s.followBranch)
 	mux.HandleFunc("POST /snapshot", s.takeSnapshot)
 	mux.HandleFunc("POST /archive", s.archive)
 	mux.HandleFunc("GET /log/levels", s.logLevels)
@@ -221,6 +225,26 @@ func (s *server) allowSigning(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
 	reply(w, map[string]bool{"allowed": true}, s.handlers.AllowSigning(ctx, request.Reason))
+}
+
+// followRequest is the body of POST /chain/follow.
+type followRequest struct {
+	Root   string `json:"root"`
+	Reason string `json:"reason"`
+}
+
+func (s *server) followBranch(w http.ResponseWriter, r *http.Request) {
+	if s.handlers.FollowBranch == nil {
+		notOffered(w, r)
+		return
+	}
+	var request followRequest
+	if err := decode(w, r, &request); err != nil {
+		refuse(w, err)
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // the branch is executed first
+	reply(w, map[string]bool{"followed": true}, s.handlers.FollowBranch(r.Context(), request.Root, request.Reason))
 }
 
 func (s *server) takeSnapshot(w http.ResponseWriter, r *http.Request) {
