@@ -18,6 +18,10 @@
 //	legacy_head        compares the end of an import with the legacy store
 //	journal_incident   nothing is signed from now on
 //	allow_signing      an operator ends that; finality without us does, too
+//	approval_signed    our approval joins its block and is gossiped
+//	never_approve      an operator has this member state that it never approves a range end
+//	statement_signed   the statement is made
+//	release_lock       an operator ends a lock by the statements of others
 //	expired            nothing: the slot timer of an earlier run
 //
 // # Files
@@ -29,6 +33,10 @@
 //	queue.go     what waits for the execution layer, and its verdicts
 //	execute.go   fees, head, reorganisation, finality, pruning
 //	produce.go   C12
+//	policy.go    C17: what this member approves beside what is valid
+//	approve.go   C5.10: one approval a slot
+//	lock.go      the approval lock, statements, releases
+//	vows.go      what this member bound itself to
 //	signing.go   what holds our signature, and what releases it
 //	effects.go   what leaves, and in which order
 package chain

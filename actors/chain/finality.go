@@ -162,6 +162,10 @@ func (x *turn) answerInConflict(m core.Message) {
 		x.out.Effect(AnswerEdge, core.ConnectionBound, &message.SigningAnswer{Request: m.Request, Reason: conflictReason(x.Conflict)})
 	case *message.DecideBranch:
 		x.answer(m.Request, conflictReason(x.Conflict))
+	case *message.NeverApprove:
+		x.answer(m.Request, conflictReason(x.Conflict))
+	case *message.ReleaseLock:
+		x.answer(m.Request, conflictReason(x.Conflict))
 	}
 }
 

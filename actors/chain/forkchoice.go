@@ -41,14 +41,19 @@ func (x *turn) settle() {
 	if x.Finalized != finalized {
 		x.refreshExcluded()
 		x.prune()
+		x.forgetVows()
 	}
 	if x.Conflict != nil {
 		return
+	}
+	if x.Finalized != finalized || len(x.learnt) > 0 {
+		x.endLocks()
 	}
 	if x.Head != head || x.Finalized != finalized {
 		x.moveHead()
 		x.dropStaleWork()
 		x.tellMiner(moved.reverted > 0, moved.joined)
+		x.decideAgain()
 	}
 	x.scheduleBest()
 	x.bound()

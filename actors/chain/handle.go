@@ -2,6 +2,7 @@ package chain
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -48,6 +49,7 @@ func (*Chain) Messages() []core.Message {
 		&message.BlockSigned{}, &message.SignRefused{}, &message.BlocksReceived{}, &message.ApprovalReceived{},
 		&message.BlocksExecuted{}, &message.QueueWork{}, &message.LegacyHead{}, &core.Expired{},
 		&message.JournalIncident{}, &message.AllowSigning{}, &message.DecideBranch{},
+		&message.ApprovalSigned{}, &message.NeverApprove{}, &message.StatementSigned{}, &message.ReleaseLock{},
 	}
 }
 
@@ -106,6 +108,14 @@ func (c *Chain) Handle(state core.State, m core.Message, t core.Turn, out *core.
 		x.allowSigning(m)
 	case *message.DecideBranch:
 		x.decideBranch(m)
+	case *message.ApprovalSigned:
+		x.approvalSigned(m)
+	case *message.NeverApprove:
+		x.neverApprove(m)
+	case *message.StatementSigned:
+		x.statementSigned(m)
+	case *message.ReleaseLock:
+		x.releaseLock(m)
 	case *core.Expired: // a slot timer of an earlier run; the configuration armed another
 	}
 }
@@ -148,6 +158,7 @@ func (x *turn) nodeConfigured(m *message.NodeConfigured) {
 	if d := x.Deciding; d != nil {
 		x.Deciding = &Decision{Root: d.Root, Reason: d.Reason} // its operator's connection is gone
 	}
+	x.forgetRequests()
 	if first {
 		x.importGenesis(m)
 	} else {
@@ -207,6 +218,11 @@ func (x *turn) queueWork(m *message.QueueWork) {
 	}
 	if waiting := x.usableWork(head); waiting != nil && waiting.RangeStart == h.RangeStart && waiting.RangeEnd == h.RangeEnd {
 		refuse(auxpow.DuplicateWork, "a proof for this range waits already")
+		return
+	}
+	x.notice(h)
+	if first, _ := x.recipient(h); first != h.FeeRecipient {
+		refuse(auxpow.DuplicateWork, fmt.Sprintf("the proof for this range named %s when it was seen first", first))
 		return
 	}
 	x.Work = bytes.Clone(m.Header)

@@ -120,7 +120,7 @@ func (r *rig) newMachine() *actors.Machine {
 	}, []core.Message{
 		&message.StartTimer{}, &message.SignBlock{}, &message.ImportPayloads{}, &message.BuildPayload{}, &message.UpdateForkchoice{},
 		&message.AuxBlock{}, &message.AuxBlockJudged{}, &message.StopProcess{}, &message.SigningAnswer{}, &message.OperatorAnswer{},
-		&message.PublishBlock{}, &message.PublishWork{}, &message.PublishApproval{}, &message.FetchBlocks{}, &message.SignApproval{},
+		&message.PublishBlock{}, &message.PublishWork{}, &message.PublishApproval{}, &message.FetchBlocks{}, &message.SignApproval{}, &message.SignStatement{},
 	})
 	if err != nil {
 		r.t.Fatalf("%v", err)
@@ -216,14 +216,14 @@ func (r *rig) output(by core.ID, ref core.Ref, o core.Output) {
 		r.timers = append(r.timers, timer{ref: ref, by: by, at: at, due: r.mono + at - r.wall})
 		return
 	case *message.SignBlock:
-		if hold := r.state().Hold; hold != nil {
-			r.t.Fatalf("a signature of slot %d is asked for while signing is held since turn %d", m.Slot, hold.Sequence)
-		}
-		if before, ok := r.signed[m.Slot]; ok && before != m.Root {
-			r.t.Fatalf("slot %d is signed for %s and %s", m.Slot, before, m.Root)
-		}
-		r.signed[m.Slot] = m.Root
+		r.onSign(m.Root, m.Slot)
 		r.names[m.Root] = fmt.Sprintf("s%d", m.Slot)
+	case *message.SignApproval:
+		r.onSign(m.Root, m.Slot)
+	case *message.ApprovalMade:
+		if _, ok := r.names[m.Root]; !ok {
+			r.names[m.Root] = fmt.Sprintf("s%d", m.Slot)
+		}
 	case *message.BlockProduced:
 		b, _, err := r.work.Decode(m.Signed.Data)
 		if err != nil {
@@ -241,6 +241,17 @@ func (r *rig) output(by core.ID, ref core.Ref, o core.Output) {
 	if line := r.line(o); line != "" {
 		fmt.Fprintf(&r.log, "%s\n", line)
 	}
+}
+
+// onSign fails when a second block of a slot is signed, or one while signing is held.
+func (r *rig) onSign(root common.Hash, slot uint64) {
+	if hold := r.state().Hold; hold != nil {
+		r.t.Fatalf("a signature of slot %d is asked for while signing is held since turn %d", slot, hold.Sequence)
+	}
+	if before, ok := r.signed[slot]; ok && before != root {
+		r.t.Fatalf("slot %d is signed for %s and %s", slot, before, root)
+	}
+	r.signed[slot] = root
 }
 
 // run executes effects whose edge is not held, oldest first, until none is left.
@@ -274,6 +285,16 @@ func (r *rig) execute(e effect) core.Message {
 			return &message.SignRefused{Root: m.Root, Reason: "it was asked for before signing was held"}
 		}
 		return &message.BlockSigned{Root: m.Root, Signature: aura.DevKey(uint64(r.config.Authority) + 1).Sign(m.Root)}
+	case *message.SignApproval:
+		if r.refusing {
+			return &message.SignRefused{Root: m.Root, Reason: "no key"}
+		}
+		if e.ref.Sequence <= r.refuseThrough {
+			return &message.SignRefused{Root: m.Root, Reason: "it was asked for before signing was held"}
+		}
+		return &message.ApprovalSigned{Root: m.Root, Signature: aura.DevKey(uint64(r.config.Authority) + 1).Sign(m.Root)}
+	case *message.SignStatement:
+		return &message.StatementSigned{RangeEnd: m.RangeEnd, Signature: aura.DevKey(uint64(r.config.Authority) + 1).Sign(aura.NeverApproveRoot(m.RangeEnd))}
 	default:
 		r.t.Fatalf("no edge for %s", m.Type())
 		return nil

@@ -70,6 +70,17 @@ func (r *rig) fact(m core.Message) string {
 			return fmt.Sprintf("head %s #%d depth=%d from %s", r.name(m.Root), m.Number, m.Depth, r.name(m.Ancestor.Root))
 		}
 		return fmt.Sprintf("head %s #%d", r.name(m.Root), m.Number)
+	case *message.ApprovalMade:
+		if m.RangeEnd != (common.Hash{}) {
+			return fmt.Sprintf("approved %s #%d, locked on %s", r.name(m.Root), m.Number, r.name(m.RangeEnd))
+		}
+		return fmt.Sprintf("approved %s #%d", r.name(m.Root), m.Number)
+	case *message.ApprovalWithheld:
+		return fmt.Sprintf("withheld from %s #%d (%s) by %s: %s", r.name(m.Root), m.Number, fault.Grade(m.Grade), m.Rule, r.readable(m.Reason))
+	case *message.LockEnded:
+		return fmt.Sprintf("lock on %s ended by %s", r.name(m.RangeEnd), m.By)
+	case *message.StatementMade:
+		return fmt.Sprintf("statement of member %d never to approve %s", m.Authority, r.name(m.RangeEnd))
 	case *message.BranchExcluded:
 		return fmt.Sprintf("branch excluded %s #%d: it leaves ours at %s, below %s", r.name(m.Root), m.Number, r.name(m.Ancestor.Root), r.name(m.Finalized.Root))
 	case *message.BranchDecided:
@@ -129,6 +140,10 @@ func (r *rig) request(m core.Message) string {
 		return s
 	case *message.SignBlock:
 		return fmt.Sprintf("sign %s #%d", r.name(m.Root), m.Number)
+	case *message.SignApproval:
+		return fmt.Sprintf("approve %s #%d", r.name(m.Root), m.Number)
+	case *message.SignStatement:
+		return fmt.Sprintf("state never to approve %s", r.name(m.RangeEnd))
 	case *message.AuxBlock:
 		if m.Error != "" {
 			return "no work: " + m.Error

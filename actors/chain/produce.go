@@ -102,7 +102,11 @@ func (x *turn) begin(slot, timestamp uint64) {
 		Timestamp: timestamp, WaitMs: x.Config.BuildWaitMs,
 	}
 	building := &Building{Slot: slot, Timestamp: timestamp}
-	if header := x.usableWork(head); header != nil {
+	header := x.usableWork(head)
+	if header != nil && x.lockedOn(head, header.RangeEnd) != "" {
+		header = nil // it waits: the lock may end
+	}
+	if header != nil {
 		credits, err := block.SplitFees(head.fees(), header.FeeRecipient, x.rules.spec.Federation)
 		if err != nil {
 			x.skip(slot, "fees at the head: "+err.Error())
@@ -111,7 +115,7 @@ func (x *turn) begin(slot, timestamp uint64) {
 		for _, c := range credits {
 			request.Withdrawals = append(request.Withdrawals, message.Withdrawal{Address: c.Address, Amount: c.Amount})
 		}
-		building.Header = x.Work
+		building.Header = header.Encode()
 	} else if v := x.judge().CheckSpacing(&head.Ancestor, x); !v.Valid() {
 		x.skip(slot, v.Reason)
 		return
@@ -120,8 +124,8 @@ func (x *turn) begin(slot, timestamp uint64) {
 	x.out.Send(engine, request)
 }
 
-// usableWork returns the queued proof if a block on head can carry it, and
-// drops it if it no longer fits.
+// usableWork returns the queued proof as a block on head carries it, with the
+// bits and the height that the rules give there, and drops it if it no longer fits.
 func (x *turn) usableWork(head *Entry) *block.AuxPowHeader {
 	h := x.queuedWork()
 	if h == nil {
@@ -134,6 +138,7 @@ func (x *turn) usableWork(head *Entry) *block.AuxPowHeader {
 	case len(proof.Proposals) > 0:
 		x.dropWork(h, fmt.Sprintf("its range proposes %d payments, which this version cannot sign", len(proof.Proposals)))
 	default:
+		h.Bits, h.Height = proof.Bits, proof.Last.Number+1
 		return h
 	}
 	return nil
@@ -207,6 +212,11 @@ func (x *turn) payloadReady(m *message.PayloadReady) {
 	next := *b
 	next.Unsigned = unsigned.Encode()
 	next.Root = unsigned.Root()
+	if no := x.commitOwn(&unsigned, next.Root, head); no != "" {
+		x.Building = nil
+		x.skip(m.Slot, no)
+		return
+	}
 	x.Building = &next
 	x.sign(payload.BlockNumber)
 }
@@ -243,5 +253,7 @@ func (x *turn) signRefused(m *message.SignRefused) {
 	if b := x.Building; b != nil && b.Root == m.Root {
 		x.Building = nil
 		x.skip(b.Slot, "the signer refuses: "+m.Reason)
+		return
 	}
+	x.approvalRefused(m)
 }

@@ -86,6 +86,7 @@ func (x *turn) allowSigning(m *message.AllowSigning) {
 func (x *turn) release(m *message.SigningReleased) {
 	m.Incident = x.Hold.Incident
 	x.LastSlot = max(x.LastSlot, x.slotAt(x.Hold.Changed))
+	x.SlotFloor, x.BlindSlot = max(x.SlotFloor, x.slotAt(x.Hold.Changed)), max(x.BlindSlot, x.slotAt(x.Hold.Changed))
 	x.Hold = nil
 	x.out.Fact(m)
 }

@@ -31,6 +31,7 @@ type State struct {
 	tree
 	orphans
 	early
+	vows
 }
 
 // pointers is the part of the state that is one record.
@@ -57,6 +58,13 @@ type pointers struct {
 	Fetches   []Fetch // missing blocks that were asked for, oldest first
 	Deciding  *Decision
 	Conflict  *message.FinalityConflict // ends everything
+
+	// SlotFloor: this member approves no block of a slot up to it.
+	SlotFloor uint64
+	// BlindSlot: what this member approved up to it was in turns that are lost.
+	BlindSlot  uint64
+	Recipients []Recipient // of ranges seen, oldest first
+	Undecided  []Undecided // blocks that may yet be approved, oldest first
 
 	candidates []Executing // stored blocks in states of behaviour 1, see [FromBehaviour1]
 }
@@ -129,16 +137,24 @@ func (p *pointers) Fields(f *record.Fields) {
 	record.List(f, 23, &p.Fetches)
 	record.Optional(f, 24, &p.Deciding)
 	record.Optional(f, 25, &p.Conflict)
+	f.Uint64(26, &p.SlotFloor)
+	f.Uint64(27, &p.BlindSlot)
+	record.List(f, 28, &p.Recipients)
+	record.List(f, 29, &p.Undecided)
 }
 
-func newState() *State { return &State{tree: newTree(), orphans: newOrphans(), early: newEarly()} }
+func newState() *State {
+	return &State{tree: newTree(), orphans: newOrphans(), early: newEarly(), vows: newVows()}
+}
 
 // Clone implements core.State.
 func (s *State) Clone() core.State {
 	c := *s
-	c.tree, c.orphans, c.early = s.tree.copy(), s.orphans.copy(), s.early.copy()
+	c.tree, c.orphans, c.early, c.vows = s.tree.copy(), s.orphans.copy(), s.early.copy(), s.vows.copy()
 	c.Executing = s.Executing[:len(s.Executing):len(s.Executing)]
 	c.Fetches = s.Fetches[:len(s.Fetches):len(s.Fetches)]
+	c.Recipients = s.Recipients[:len(s.Recipients):len(s.Recipients)]
+	c.Undecided = s.Undecided[:len(s.Undecided):len(s.Undecided)]
 	return &c
 }
 
@@ -152,7 +168,7 @@ func (s *State) Spec() *spec.Chain {
 
 // Snapshot keys: "" the pointers, 'a' with root and member an approval whose block
 // is not known, 'b' with number (big endian) and root a block of the tree, 'o' with
-// root a block whose parent is not known.
+// root a block whose parent is not known; vows.go has the others.
 const (
 	earlyEntry  byte = 'a'
 	blockEntry  byte = 'b'
@@ -183,12 +199,18 @@ func (s *State) Walk(yield func(key, value []byte) error) error {
 		}
 		return err == nil
 	})
+	if err == nil {
+		err = s.walkLocks(entry)
+	}
 	s.orphans.byRoot.Scan(func(o *Orphan) bool {
 		if err == nil {
 			err = entry(o.key(), o)
 		}
 		return err == nil
 	})
+	if err == nil {
+		err = s.walkRest(entry)
+	}
 	return err
 }
 
@@ -220,6 +242,12 @@ func (s *State) Load(key, value []byte, resolve record.Resolver) error {
 		err = record.Decode(value, o, resolve)
 		canonical = o.key()
 		s.orphans.put(o)
+	case lockEntry:
+		canonical, err = s.loadLock(value)
+	case promiseEntry:
+		canonical, err = s.loadPromise(value)
+	case voteEntry:
+		canonical, err = s.loadVote(value)
 	default:
 		e := new(Entry)
 		err = record.Decode(value, e, resolve)

@@ -56,6 +56,8 @@ func NewMachine(id journal.ID, work chain.Work) (*actors.Machine, error) {
 		&message.SigningHeld{}, &message.SigningReleased{}, &message.SigningAnswer{},
 		&message.HeadRefused{},
 		&message.PublishBlock{}, &message.PublishWork{}, &message.FetchBlocks{}, &message.OperatorAnswer{},
+		&message.SignApproval{}, &message.SignStatement{}, &message.PublishApproval{},
+		&message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.LockEnded{}, &message.StatementMade{},
 		&message.BranchExcluded{}, &message.BranchDecided{}, &message.FinalityConflict{},
 	})
 }

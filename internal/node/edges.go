@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"github.com/AnduroProject/alys-go/actors"
 	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/actors/core"
@@ -25,15 +27,32 @@ type signerEdge struct {
 
 // Execute implements actors.Executor.
 func (s *signerEdge) Execute(_ context.Context, r actors.Request) {
-	m, ok := r.Message.(*message.SignBlock)
-	switch {
-	case !ok:
-	case r.Ref.Sequence <= s.refuseThrough.Load():
-		r.Reply(&message.SignRefused{Root: m.Root, Reason: "it was asked for before signing was held"})
-	case s.key == nil:
-		r.Reply(&message.SignRefused{Root: m.Root, Reason: "this node holds no authority key"})
+	var (
+		name, root common.Hash // of what is signed, and the bytes
+		signed     func(aura.Signature) core.Message
+	)
+	switch m := r.Message.(type) {
+	case *message.SignBlock:
+		name, root = m.Root, m.Root
+		signed = func(g aura.Signature) core.Message { return &message.BlockSigned{Root: m.Root, Signature: g} }
+	case *message.SignApproval:
+		name, root = m.Root, m.Root
+		signed = func(g aura.Signature) core.Message { return &message.ApprovalSigned{Root: m.Root, Signature: g} }
+	case *message.SignStatement:
+		name, root = m.RangeEnd, aura.NeverApproveRoot(m.RangeEnd)
+		signed = func(g aura.Signature) core.Message {
+			return &message.StatementSigned{RangeEnd: m.RangeEnd, Signature: g}
+		}
 	default:
-		r.Reply(&message.BlockSigned{Root: m.Root, Signature: s.key.Sign(m.Root)})
+		return
+	}
+	switch {
+	case r.Ref.Sequence <= s.refuseThrough.Load():
+		r.Reply(&message.SignRefused{Root: name, Reason: "it was asked for before signing was held"})
+	case s.key == nil:
+		r.Reply(&message.SignRefused{Root: name, Reason: "this node holds no authority key"})
+	default:
+		r.Reply(signed(s.key.Sign(root)))
 	}
 }
 

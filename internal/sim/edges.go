@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"crypto/sha256"
-
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/AnduroProject/alys-go/actors"
@@ -10,6 +8,7 @@ import (
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/actors/engine"
 	"github.com/AnduroProject/alys-go/actors/supervisor"
+	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/sim/standin"
 )
@@ -74,7 +73,7 @@ func (p *process) sign(r actors.Request) {
 			p.reply(r, &message.ApprovalSigned{Root: m.Root, Signature: standin.Sign(key, m.Root)})
 		case *message.SignStatement:
 			p.m.signer.state(m.RangeEnd)
-			p.reply(r, &message.StatementSigned{RangeEnd: m.RangeEnd, Signature: standin.Sign(key, statementRoot(m.RangeEnd))})
+			p.reply(r, &message.StatementSigned{RangeEnd: m.RangeEnd, Signature: standin.Sign(key, aura.NeverApproveRoot(m.RangeEnd))})
 		}
 	})
 }
@@ -148,9 +147,4 @@ func (p *process) stopProcess(m core.Message) {
 		return
 	}
 	p.m.w.fail("turn", []*member{p.m}, "member %d stops itself: %s", p.m.index, stop.Reason)
-}
-
-// statementRoot is what a statement about a range end signs.
-func statementRoot(end common.Hash) common.Hash {
-	return common.Hash(sha256.Sum256(append([]byte("never approve"), end[:]...)))
 }

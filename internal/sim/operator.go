@@ -5,6 +5,7 @@ import (
 
 	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/actors/core"
+	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/sim/standin"
 )
@@ -74,7 +75,7 @@ func (o *operator) release(m *member, end common.Hash) {
 	for _, s := range o.w.members {
 		if s.signer.stated[end] {
 			statements = append(statements, message.Statement{
-				Authority: uint32(s.index), Signature: standin.Sign(standin.Key(s.index), statementRoot(end)),
+				Authority: uint32(s.index), Signature: standin.Sign(standin.Key(s.index), aura.NeverApproveRoot(end)),
 			})
 		}
 	}

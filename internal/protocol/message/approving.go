@@ -47,8 +47,9 @@ func (m *ApprovalSigned) Fields(f *record.Fields) {
 	f.Fixed(2, m.Signature[:])
 }
 
-// ApprovalMade is the fact that this member decided to approve a block. With RangeEnd the
-// block is a carrier, and the range end is locked from now on. (architecture.md 4, Approving)
+// ApprovalMade is the fact that this member decided to approve a block of another, or a
+// carrier of its own. With RangeEnd the block is a carrier, and the range end is locked
+// from now on. (architecture.md 4, Approving)
 type ApprovalMade struct {
 	Root     common.Hash
 	Number   uint64
@@ -230,6 +231,8 @@ type OperatorAnswer struct {
 	Request uint64
 	Done    bool
 	Reason  string // why not, when it is not done
+	// Signature is that of a statement that was asked for; zero otherwise.
+	Signature aura.Signature
 }
 
 // Type implements core.Message.
@@ -243,4 +246,5 @@ func (m *OperatorAnswer) Fields(f *record.Fields) {
 	f.Uint64(1, &m.Request)
 	f.Bool(2, &m.Done)
 	f.String(3, &m.Reason)
+	f.Fixed(4, m.Signature[:])
 }

@@ -26,6 +26,10 @@ type Hole struct {
 	late   bool                   // validity is decided with the fees
 }
 
+// Checked reports whether the rule reads a block and its ancestors alone, so that
+// [Rules.CheckSigner] asks it.
+func (h *Hole) Checked() bool { return h.check != nil }
+
 // BurnRecipient is where the execution layer pays tips, to be minted again. (C6)
 var BurnRecipient = common.HexToAddress("0x000000000000000000000000000000000000dEaD")
 
@@ -33,7 +37,7 @@ var BurnRecipient = common.HexToAddress("0x000000000000000000000000000000000000d
 var Holes = []Hole{
 	{
 		Name: "real-approvals", Hole: "quorum counts bits that belong to no member", Signer: "counts real, distinct members only, for imports too",
-		Why: "approvals are no part of a block: it may come again with more", Test: "TestTransitionScripts",
+		Why: "approvals are no part of a block: it may come again with more", Test: "TestScripts",
 	},
 	{
 		Name: "exact-withdrawals", Hole: "withdrawals beside the expected ones mint freely", Signer: "withholds unless fee shares and deposits account for each",

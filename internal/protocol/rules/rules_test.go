@@ -1,6 +1,9 @@
 package rules_test
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -417,4 +420,48 @@ func activate(t *testing.T, s *spec.Chain, key string, from uint64) {
 		t.Fatalf("no activation %q", key)
 	}
 	*heights[key] = from
+}
+
+// TestHolesAreDocumented compares the table with its page, and finds the tests
+// that it names.
+func TestHolesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/decisions/0027-signer-policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests strings.Builder
+	for _, dir := range []string{".", "../../../actors/chain"} {
+		files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tests.Write(data)
+		}
+	}
+	rows := 0
+	for _, line := range strings.Split(string(page), "\n") {
+		if strings.HasPrefix(line, "| `") {
+			rows++
+		}
+	}
+	if rows != len(rules.Holes) {
+		t.Errorf("the page has %d rows, the table %d", rows, len(rules.Holes))
+	}
+	for _, h := range rules.Holes {
+		key := "`" + h.Key + "`"
+		if h.Key == "" {
+			key = "none: " + h.Why
+		}
+		if row := fmt.Sprintf("| `%s` | %s | %s | %s | `%s` |", h.Name, h.Hole, h.Signer, key, h.Test); !strings.Contains(string(page), row) {
+			t.Errorf("the page lacks\n%s", row)
+		}
+		if !strings.Contains(tests.String(), "func "+h.Test+"(t *testing.T)") {
+			t.Errorf("%s names %s, which is no test", h.Name, h.Test)
+		}
+	}
 }
