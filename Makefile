@@ -94,6 +94,10 @@ vectors: ## Run every line of the legacy vectors and print counts (ALYS_VECTORS=
 bench: build ## The figures of docs/performance.md, with their references
 	$(GO) run ./internal/bench -alys $(BIN)
 
+.PHONY: bench-chain
+bench-chain: ## Blocks validated without and with execution, reorgs of depth 1, 100, 1000, memory of the tree, import beside straight feeding
+	$(GO) run ./internal/bench -chain
+
 # How long each cell of bench-journal runs; a smoke run takes 50ms.
 CELL      ?= 2s
 

@@ -4,6 +4,7 @@
 //
 //	go run ./internal/bench [-seconds 5] [-alys bin/alys]
 //	go run ./internal/bench -journal   # reading, size and opening of the journal
+//	go run ./internal/bench -chain     # validation, reorganisations, tree, imports
 //	go run ./internal/bench -sizing    # what a federation takes on disk, by measured records
 //
 // It writes to a temporary directory on the file system of -dir and uses
@@ -37,6 +38,7 @@ func main() {
 	flag.StringVar(&b.data, "testdata", "testdata/legacy/chains", "legacy chains to import")
 	journalOnly := flag.Bool("journal", false, "measure the journal only: verified reading, size, opening after a kill")
 	sizingOnly := flag.Bool("sizing", false, "measure the records of a development node and an import, and compute what a federation takes")
+	chainOnly := flag.Bool("chain", false, "measure the chain: validation, reorganisations, memory of the tree, imports beside their reference")
 	child := flag.String("child", "", "write turns to a journal in this directory until killed; used by -journal")
 	turns := flag.Int("turns", 0, "how many turns -child writes")
 	flag.Parse()
@@ -55,6 +57,8 @@ func main() {
 	switch {
 	case *journalOnly:
 		parts = []func(context.Context) error{b.journalFigures}
+	case *chainOnly:
+		parts = []func(context.Context) error{b.chainFigures}
 	case *sizingOnly:
 		parts = []func(context.Context) error{b.sizing}
 	}

@@ -55,7 +55,7 @@ func (b *bench) sizing(ctx context.Context) error {
 	}
 	dev.print()
 	for _, name := range []string{"fed3"} {
-		if err := b.throughNode(ctx, name); err != nil {
+		if _, err := b.throughNode(ctx, name); err != nil {
 			return err
 		}
 		s, err := measureJournal(ctx, "import of "+name, filepath.Join(b.dir, "import-"+name), b)
