@@ -141,8 +141,11 @@ func openExecution(ctx context.Context, s *settings, at common.Hash) (*engine.Em
 	if err != nil {
 		return nil, err
 	}
-	if !e.HasState(ctx, at) {
-		err := fault.New(fault.CannotJudge, "the execution layer does not hold the state of the head %s: start the node once, it feeds it", at)
+	if has, err := e.HasState(ctx, at); err != nil || !has {
+		if err != nil {
+			return nil, errors.Join(err, e.Close())
+		}
+		err = fault.New(fault.CannotJudge, "the execution layer does not hold the state of the head %s: start the node once, it feeds it", at)
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil

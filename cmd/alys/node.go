@@ -33,7 +33,8 @@ A data directory that was used before knows its chain; a new one needs
 Examples:
   alys node --dev
   alys node --chain-spec chain.json --genesis genesis.json --data-dir /var/lib/alys
-  ALYS_AUTHORITY_KEY_FILE=authority.key alys node --config alys.toml`,
+  ALYS_AUTHORITY_KEY_FILE=authority.key alys node --config alys.toml
+  alys node --config alys.toml --engine-url http://127.0.0.1:8551 --jwt-secret jwt.hex`,
 		Flags: config.Flags(),
 		Action: func(cc *cli.Context) error {
 			s, err := nodeSettings(cc)
@@ -54,7 +55,12 @@ func nodeOptions(s *settings) (o node.Options, err error) {
 	o = resourceOptions(s)
 	o.NotValidator = s.NotValidator
 	o.BuildWait = s.Production.BuildWait
-	o.EngineHTTPAddr = s.Engine.HTTPAddr
+	o.EngineHTTPAddr, o.EngineURL, o.EthURL = s.Engine.HTTPAddr, s.EngineURL, s.EthURL
+	if s.JWTSecret != "" {
+		if o.JWTSecret, err = engine.ReadJWTSecret(s.JWTSecret); err != nil {
+			return o, err
+		}
+	}
 	o.DevMiner, o.DevMinerInterval, o.FeeRecipient = s.Miner.Dev, s.Miner.DevInterval, s.Miner.FeeRecipient
 	o.RPC = rpc.Options{
 		Addr: s.RPC.Addr, Rate: float64(s.RPC.Rate), Burst: int(2 * s.RPC.Rate), MaxConnections: int(s.RPC.MaxConnections),

@@ -160,6 +160,16 @@ func printRunning(w io.Writer, s node.Status) {
 	if x := s.Scrub; x != nil {
 		printf(w, "scrub      %d of %d read, %d whole passes, %d findings\n", x.Covered, x.Total, x.Passes, x.Findings)
 	}
+	if x := s.Execution; x.Client != "" {
+		state := "reached"
+		switch {
+		case x.Problem != "":
+			state = "not reached: " + x.Problem
+		case x.Behind > 0:
+			state = fmt.Sprintf("behind by %d payloads, which it is fed", x.Behind)
+		}
+		printf(w, "execution  %s %s, %s\n", x.Client, x.Version, state)
+	}
 	if s.HTTP != "" {
 		printf(w, "RPC        %s\n", s.HTTP)
 	}

@@ -23,6 +23,12 @@ type Config struct {
 	AuthorityKeyFile string
 	NotValidator     bool
 
+	// EngineURL, JWTSecret (a file) and EthURL name an execution client in another
+	// process; EngineURL is empty for the embedded one.
+	EngineURL string
+	JWTSecret string
+	EthURL    string
+
 	// Engine is the embedded execution layer. HTTPAddr is empty for no server.
 	Engine struct {
 		Cache    Size
@@ -212,6 +218,15 @@ func (l *loader) check() {
 	if c.AuthorityKey != "" && c.AuthorityKeyFile != "" {
 		l.fail("authority-key (%s) and authority-key-file (%s) are both set: remove one",
 			c.origins["authority-key"], c.origins["authority-key-file"])
+	}
+	if (c.EngineURL == "") != (c.JWTSecret == "") {
+		l.fail("engine-url (%s) and jwt-secret (%s) go together: set both or none", c.origins["engine-url"], c.origins["jwt-secret"])
+	}
+	if c.EngineURL == "" && c.EthURL != "" {
+		l.fail("eth-url (%s) is for an external execution client: set engine-url and jwt-secret too", c.origins["eth-url"])
+	}
+	if c.EngineURL != "" && c.Engine.HTTPAddr != "" {
+		l.fail("engine.http-addr (%s) is of the embedded execution layer, engine-url (%s) uses another: remove one", c.origins["engine.http-addr"], c.origins["engine-url"])
 	}
 	if !c.Dev {
 		return

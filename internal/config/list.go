@@ -16,7 +16,7 @@ type Group string
 const (
 	Data      Group = "data"      // where the node keeps what it knows
 	Chain     Group = "chain"     // which chain, and as whom
-	Engine    Group = "engine"    // the embedded execution layer
+	Engine    Group = "engine"    // the execution layer
 	Journal   Group = "journal"   // memory of the journal
 	Snapshot  Group = "snapshot"  // when snapshots are taken
 	Mining    Group = "mining"    // merge-mining and block production
@@ -123,14 +123,33 @@ var settings = []Setting{
 		field: func(c *Config) any { return &c.NotValidator },
 	},
 	{
+		Key: "engine-url", Group: Engine, Kind: kindURL, Example: "http://127.0.0.1:8551",
+		Help:    "Engine API of an execution client in another process; empty for the embedded one",
+		Allowed: "empty, or an http or https address without user and password",
+		field:   func(c *Config) any { return &c.EngineURL },
+		check:   func(c *Config) bool { return c.EngineURL == "" || httpURL(c.EngineURL) },
+	},
+	{
+		Key: "jwt-secret", Group: Engine, Kind: kindPath, Example: "jwt.hex",
+		Help:  "file with the secret shared with the execution client, as 64 hex digits",
+		field: func(c *Config) any { return &c.JWTSecret },
+	},
+	{
+		Key: "eth-url", Group: Engine, Kind: kindURL, Example: "http://127.0.0.1:8545",
+		Help:    "where the execution client serves the namespace eth; empty for engine-url",
+		Allowed: "empty, or an http or https address without user and password",
+		field:   func(c *Config) any { return &c.EthURL },
+		check:   func(c *Config) bool { return c.EthURL == "" || httpURL(c.EthURL) },
+	},
+	{
 		Key: "engine.cache", Group: Engine, Kind: kindSize, Default: "64MiB",
-		Help: "memory for the execution layer's database and tries", Allowed: "32MiB to 64GiB, whole MiB",
+		Help: "memory for the embedded execution layer's database and tries", Allowed: "32MiB to 64GiB, whole MiB",
 		field: func(c *Config) any { return &c.Engine.Cache },
 		check: func(c *Config) bool { return c.Engine.Cache.within(32*MiB, 64*GiB) },
 	},
 	{
 		Key: "engine.http-addr", Group: Engine, Kind: kindAddr, Example: "127.0.0.1:8545",
-		Help:    "loopback address of the execution layer's JSON-RPC; empty for none",
+		Help:    "loopback address of the embedded execution layer's JSON-RPC; empty for none",
 		Allowed: "empty, or a loopback host and a port, such as 127.0.0.1:8545",
 		field:   func(c *Config) any { return &c.Engine.HTTPAddr },
 		check:   func(c *Config) bool { return c.Engine.HTTPAddr == "" || loopback(c.Engine.HTTPAddr) },

@@ -61,8 +61,11 @@ func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		secret := "ALYS_AUTHORITY_KEY=" + key1
 		src := Sources{Environ: []string{secret}, Flags: map[string]string{}}
-		dev := rapid.Bool().Draw(t, "dev")
+		dev, external := rapid.Bool().Draw(t, "dev"), rapid.Bool().Draw(t, "external")
 		for _, s := range Settings() {
+			if s.Key == "engine-url" || s.Key == "jwt-secret" || s.Key == "eth-url" || external && s.Key == "engine.http-addr" {
+				continue // these go together
+			}
 			switch layer := rapid.IntRange(0, 2).Draw(t, "layer of "+s.Key); {
 			case s.Secret || s.Key == "authority-key-file" || s.Key == "dev" || dev && (s.Key == "chain-spec" || s.Key == "genesis"):
 			case layer == 1:
@@ -72,6 +75,11 @@ func TestRoundTrip(t *testing.T) {
 			}
 		}
 		src.Flags["dev"] = fmt.Sprint(dev)
+		if external {
+			src.Flags["engine-url"] = rapid.SampledFrom([]string{"http://127.0.0.1:8551", "https://[::1]/engine?x=1"}).Draw(t, "engine-url")
+			src.Flags["jwt-secret"] = rapid.StringMatching(`[^\pC]+`).Draw(t, "jwt-secret")
+			src.Flags["eth-url"] = rapid.SampledFrom([]string{"", "http://node.example:8545"}).Draw(t, "eth-url")
+		}
 		first, err := Load(src)
 		if err != nil {
 			t.Fatal(err)

@@ -41,7 +41,7 @@ func newMaker(t testing.TB, c *spec.Chain) *maker {
 	}
 	t.Cleanup(func() { _ = embedded.Close() })
 	m := &maker{t: t, chain: c, executor: engine.NewExecutor(embedded)}
-	payload, err := m.executor.GenesisPayload(t.Context())
+	payload, err := engine.GenesisPayload(engine.DevGenesis(uint64(c.ChainID)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package node
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -95,24 +94,6 @@ func (n *Node) keepGenesis() error {
 		return nil
 	}
 	return writeSynced(path, n.opt.GenesisJSON)
-}
-
-// openExecution opens the embedded execution layer and returns its block 0.
-func (n *Node) openExecution(ctx context.Context) (*block.Payload, error) {
-	genesis, err := n.genesis()
-	if err != nil {
-		return nil, err
-	}
-	n.embedded, err = engine.OpenEmbedded(engine.EmbeddedOptions{
-		Dir: filepath.Join(n.opt.DataDir, "execution"), Genesis: genesis,
-		CacheMB: n.opt.EngineCacheMB, HTTPAddr: n.opt.EngineHTTPAddr, Logger: n.log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	n.executor = engine.NewExecutor(n.embedded)
-	payload, err := n.executor.GenesisPayload(ctx)
-	return &payload, err
 }
 
 // writeSynced writes a file that is whole or absent after a crash.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -16,19 +18,29 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
+	"github.com/AnduroProject/alys-go/journal"
 )
 
-// engineEdge executes the engine actor's effects on the execution layer.
+// engineEdge executes the engine actor's effects on the execution layer. What that
+// has lost since, it is fed from the journal.
 type engineEdge struct {
+	api     engine.API
 	x       *engine.Executor
+	journal *journal.Journal
 	memo    *memo.Memo
 	content func(record.Content) ([]byte, error)
 	log     *slog.Logger
 	stop    func(cause error) // ends the node
+
+	mu    sync.Mutex                // one call sequence at a time
+	told  *message.UpdateForkchoice // the last one that was acknowledged
+	state executionState
 }
 
 // Execute implements actors.Executor.
 func (e *engineEdge) Execute(ctx context.Context, r actors.Request) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	switch m := r.Message.(type) {
 	case *message.ImportPayloads:
 		if result := e.importPayloads(ctx, m); result != nil {
@@ -56,10 +68,11 @@ func (e *engineEdge) importPayloads(ctx context.Context, m *message.ImportPayloa
 		}
 		return nil
 	}
-	executed, err := e.x.Execute(ctx, payloads)
+	executed, err := e.execute(ctx, payloads)
 	if ctx.Err() != nil {
 		return nil
 	}
+	e.state.answered(err)
 	result := &message.PayloadsImported{}
 	for _, x := range executed {
 		r := message.Execution{PayloadHash: x.BlockHash, Status: message.ExecutionValid, StateRoot: x.StateRoot, GasUsed: x.GasUsed}
@@ -79,12 +92,55 @@ func (e *engineEdge) importPayloads(ctx context.Context, m *message.ImportPayloa
 	return result
 }
 
+// execute executes payloads, and once more what could not be judged when the execution
+// layer lacked what is below it. When that ends without the last payload, the head goes
+// back to where it was: no move will follow.
+func (e *engineEdge) execute(ctx context.Context, payloads []*block.Payload) ([]engine.Executed, error) {
+	executed, err := e.x.Execute(ctx, payloads)
+	if fault.Is(err, fault.CannotJudge) && len(executed) < len(payloads) {
+		if fed, feedErr := e.feed(ctx, payloads[len(executed)].ParentHash); feedErr != nil {
+			err = feedErr
+		} else if fed > 0 {
+			var more []engine.Executed
+			more, err = e.x.Execute(ctx, payloads[len(executed):])
+			executed = append(executed, more...)
+		}
+	}
+	whole := len(executed) == len(payloads) && !slices.ContainsFunc(executed, func(x engine.Executed) bool { return x.Status != engine.StatusValid })
+	if !whole && e.x.Displaced() && e.told != nil {
+		if _, moveErr := e.move(ctx, e.told); moveErr != nil {
+			e.log.Warn("execution layer does not take its head back yet", "payload", e.told.Head, "error", moveErr)
+		}
+	}
+	return executed, err
+}
+
+// move moves the head, and feeds what is below it if the execution layer lacks it.
+func (e *engineEdge) move(ctx context.Context, m *message.UpdateForkchoice) (engine.Moved, error) {
+	moved, err := e.x.Move(ctx, m.Head, m.Safe, m.Finalized)
+	if fault.Is(err, fault.CannotJudge) {
+		fed, feedErr := e.feed(ctx, m.Head)
+		if feedErr != nil {
+			return moved, feedErr
+		}
+		if fed > 0 {
+			moved, err = e.x.Move(ctx, m.Head, m.Safe, m.Finalized)
+		}
+	}
+	if err == nil && moved.Status == engine.StatusValid {
+		e.told = m
+	}
+	return moved, err
+}
+
 // updateForkchoice moves the execution layer's head. A stop in between is no result.
 func (e *engineEdge) updateForkchoice(ctx context.Context, m *message.UpdateForkchoice) *message.ForkchoiceUpdated {
-	moved, err := e.x.Move(ctx, m.Head, m.Safe, m.Finalized)
-	switch {
-	case ctx.Err() != nil:
+	moved, err := e.move(ctx, m)
+	if ctx.Err() != nil {
 		return nil
+	}
+	e.state.answered(err)
+	switch {
 	case err != nil:
 		e.log.Warn("execution layer does not take the head yet", "payload", m.Head, "error", err)
 		return &message.ForkchoiceUpdated{Status: message.ExecutionUnknown, Reason: err.Error()}
@@ -126,6 +182,7 @@ func (e *engineEdge) buildPayload(ctx context.Context, m *message.BuildPayload) 
 	if ctx.Err() != nil {
 		return nil
 	}
+	e.state.answered(err)
 	if err != nil {
 		return &message.PayloadFailed{Grade: uint8(fault.Of(err)), Reason: err.Error()}
 	}

@@ -45,7 +45,8 @@ type Node struct {
 	notary    *Notary         // nil without index; of one goroutine at a time
 	memo      *memo.Memo
 	embedded  *engine.Embedded
-	executor  *engine.Executor
+	external  *engine.External // instead of embedded
+	engine    *engineEdge
 	runtime   *actors.Runtime
 	releasing atomic.Pointer[actors.Runtime] // runtime, for the journal: an upgrade appends before there is one
 	answers   *answerEdge
@@ -183,7 +184,7 @@ func (n *Node) edges() map[core.Edge]actors.Executor {
 		}
 	}
 	edges := map[core.Edge]actors.Executor{
-		actorengine.Edge:       &engineEdge{x: n.executor, memo: n.memo, content: n.content, log: n.log.With("actor", string(actorengine.ID)), stop: stop},
+		actorengine.Edge:       n.engine,
 		chain.TimerEdge:        &timerEdge{wall: time.Now, start: n.started},
 		chain.SignerEdge:       n.signer,
 		miner.AnswerEdge:       n.answers,
@@ -271,8 +272,8 @@ func (n *Node) Close() error {
 	if n.rpc != nil {
 		_ = n.rpc.Close() // of a node that never ran; served, it is closed
 	}
-	if n.embedded != nil {
-		errs = append(errs, n.embedded.Close())
+	if n.engine != nil {
+		errs = append(errs, n.engine.api.Close())
 	}
 	if n.index != nil {
 		if err := n.index.Close(); err != nil {

@@ -33,7 +33,10 @@ type Options struct {
 
 	BuildWait       time.Duration // between asking for a payload and fetching it
 	EngineCacheMB   int
-	EngineHTTPAddr  string          // loopback address of the execution layer's JSON-RPC; empty for none
+	EngineHTTPAddr  string          // loopback address of the embedded execution layer's JSON-RPC; empty for none
+	EngineURL       string          // Engine API of an external client; empty for the embedded one
+	EthURL          string          // of its eth namespace; empty for EngineURL
+	JWTSecret       [32]byte        // shared with it
 	Archive         archive.Storage // of archived events; nil for the directory in the journal's
 	JournalCacheMB  int
 	MaxPendingBytes int           // of events and contents not yet on disk

@@ -25,6 +25,11 @@ func (n *Node) problems() map[health.Code]string {
 			p[health.StoredDamage] = "stored bytes are damaged, make a backup now and verify it: " + s.LastFinding
 		}
 	}
+	if problem, behind := n.engine.state.now(); problem != "" {
+		p[health.ExecutionAway] = "execution layer: " + problem
+	} else if behind > 0 {
+		p[health.ExecutionAway] = fmt.Sprintf("execution layer is behind: %d payloads are being fed", behind)
+	}
 	if failed := n.runtime.Counts().Failed; failed > 0 {
 		p[health.TurnsFailed] = fmt.Sprintf("%d turns failed in this run: see the log, and report it", failed)
 	}

@@ -50,5 +50,5 @@ func (n *Node) Heads() (Heads, error) {
 // Balance returns an account's balance in wei after the block whose payload has
 // this hash.
 func (n *Node) Balance(ctx context.Context, account common.Address, payload common.Hash) (*big.Int, error) {
-	return n.embedded.Balance(ctx, account, payload)
+	return n.engine.api.Balance(ctx, account, payload)
 }

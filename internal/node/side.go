@@ -33,6 +33,9 @@ func (n *Node) sideTasks(ctx context.Context) *sync.WaitGroup {
 	start("control socket", func(ctx context.Context) error {
 		return admin.Serve(ctx, n.opt.DataDir, n.adminHandlers())
 	})
+	if n.external != nil {
+		start("watch over the execution client", n.watchExecution)
+	}
 	if n.index != nil {
 		start("index of the journal", n.index.Run)
 		start("signing of checkpoints", n.signCheckpoints)
@@ -52,25 +55,26 @@ func (n *Node) sideTasks(ctx context.Context) *sync.WaitGroup {
 
 // Status is what `alys status` shows of a running node.
 type Status struct {
-	Version     string        `json:"version"`
-	Running     bool          `json:"running"`
-	Uptime      string        `json:"uptime,omitempty"`
-	DataDir     string        `json:"data_dir"`
-	Head        BlockStatus   `json:"head"`
-	Finalized   BlockStatus   `json:"finalized"`
-	LatestPow   BlockStatus   `json:"latest_pow_block"`
-	Chain       heads.View    `json:"chain"`
-	Producing   bool          `json:"producing"`
-	Authority   *uint32       `json:"authority,omitempty"`
-	Journal     JournalStatus `json:"journal"`
-	Snapshot    uint64        `json:"newest_snapshot"` // sequence
-	Inbox       int           `json:"inbox_waiting"`
-	Dropped     uint64        `json:"messages_dropped"`
-	FailedTurns uint64        `json:"turns_failed"`
-	MemoryMB    uint64        `json:"memory_mb"`
-	HTTP        string        `json:"execution_rpc,omitempty"`
-	Scrub       *scrub.Status `json:"scrub,omitempty"` // nil when it is switched off
-	Warnings    []string      `json:"warnings"`
+	Version     string          `json:"version"`
+	Running     bool            `json:"running"`
+	Uptime      string          `json:"uptime,omitempty"`
+	DataDir     string          `json:"data_dir"`
+	Head        BlockStatus     `json:"head"`
+	Finalized   BlockStatus     `json:"finalized"`
+	LatestPow   BlockStatus     `json:"latest_pow_block"`
+	Chain       heads.View      `json:"chain"`
+	Producing   bool            `json:"producing"`
+	Authority   *uint32         `json:"authority,omitempty"`
+	Journal     JournalStatus   `json:"journal"`
+	Snapshot    uint64          `json:"newest_snapshot"` // sequence
+	Inbox       int             `json:"inbox_waiting"`
+	Dropped     uint64          `json:"messages_dropped"`
+	FailedTurns uint64          `json:"turns_failed"`
+	MemoryMB    uint64          `json:"memory_mb"`
+	HTTP        string          `json:"execution_rpc,omitempty"`
+	Execution   ExecutionStatus `json:"execution"`
+	Scrub       *scrub.Status   `json:"scrub,omitempty"` // nil when it is switched off
+	Warnings    []string        `json:"warnings"`
 }
 
 // BlockStatus names a block.
@@ -100,7 +104,7 @@ func (n *Node) Status() Status {
 		Journal: JournalStatus{ID: n.journal.ID().String(), Head: counts.Sequence, Durable: durable.Sequence, Hash: durable.Hash.String(),
 			Indexed: durable.Sequence - min(n.indexLag(), durable.Sequence)},
 		Inbox: counts.Waiting, Dropped: counts.Dropped, FailedTurns: counts.Failed,
-		MemoryMB: memoryMB(), HTTP: n.embedded.HTTPEndpoint(), Warnings: n.warnings(),
+		MemoryMB: memoryMB(), HTTP: n.executionHTTP(), Execution: n.executionStatus(), Warnings: n.warnings(),
 	}
 	if n.config.HasAuthority {
 		authority := n.config.Authority

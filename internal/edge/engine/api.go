@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"math/big"
 
 	beacon "github.com/ethereum/go-ethereum/beacon/engine"
 	"github.com/ethereum/go-ethereum/common"
@@ -17,7 +18,7 @@ var ErrNotFound = errors.New("not known to the execution client")
 
 // API is what an execution client offers to this node: the three Engine API
 // calls of the Capella fork and the reads the bridge needs. [Embedded]
-// implements it in process; an external client implements it over JSON-RPC.
+// implements it in process, [External] over JSON-RPC.
 //
 // An error never says that a payload is invalid, only a PayloadStatusV1 does.
 // Engine API errors carry an ErrorCode() int method. (consensus.md C15)
@@ -51,5 +52,12 @@ type API interface {
 
 	// HasState reports whether a block is known and its state can be read, so
 	// that a child can be executed on it.
-	HasState(ctx context.Context, hash common.Hash) bool
+	HasState(ctx context.Context, hash common.Hash) (bool, error)
+
+	// Balance returns an account's balance in wei after the block with this hash;
+	// an account that does not exist has zero.
+	Balance(ctx context.Context, account common.Address, block common.Hash) (*big.Int, error)
+
+	// Close ends the client, or what connects to it.
+	Close() error
 }

@@ -190,14 +190,14 @@ func (e *Embedded) ReceiptsByHash(ctx context.Context, hash common.Hash) (receip
 }
 
 // HasState implements [API].
-func (e *Embedded) HasState(ctx context.Context, hash common.Hash) (has bool) {
-	err := e.call(ctx, "look for the state of "+hash.Hex(), func() error {
+func (e *Embedded) HasState(ctx context.Context, hash common.Hash) (has bool, err error) {
+	err = e.call(ctx, "look for the state of "+hash.Hex(), func() error {
 		chain := e.backend.BlockChain()
 		header := chain.GetHeaderByHash(hash)
 		has = header != nil && chain.HasBlockAndState(hash, header.Number.Uint64())
 		return nil
 	})
-	return err == nil && has
+	return has, err
 }
 
 // Sync forces what the client has written onto the disk, so that it survives
@@ -212,6 +212,14 @@ func (e *Embedded) Sync(ctx context.Context) error {
 
 func notFound(what string) error {
 	return fault.Wrap(fault.CannotJudge, ErrNotFound, what)
+}
+
+// ignoreNotFound returns nil for an error that says only that a block is not there.
+func ignoreNotFound(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // errorCode returns the JSON-RPC error code in err's chain, or zero.

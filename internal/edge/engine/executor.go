@@ -8,6 +8,7 @@ import (
 
 	beacon "github.com/ethereum/go-ethereum/beacon/engine"
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rpc"
@@ -39,10 +40,18 @@ type Executor struct {
 	// own. From then on it may refuse descendants as "previously rejected"
 	// without the payload being at fault.
 	suspect bool
+
+	// displaced is set while the head is where an execution needed it, not where
+	// the last move put it.
+	displaced bool
 }
 
 // NewExecutor returns an executor on a client.
 func NewExecutor(api API) *Executor { return &Executor{api: api} }
+
+// Displaced reports whether executing took the head away from where the last move put
+// it: the client lacked the state of a branch's fork point.
+func (x *Executor) Displaced() bool { return x.displaced }
 
 // Executed is the verdict on one payload.
 type Executed struct {
@@ -58,17 +67,9 @@ type Executed struct {
 	LatestValid common.Hash
 }
 
-// GenesisPayload returns block 0 as a payload. (consensus.md C3)
-func (x *Executor) GenesisPayload(ctx context.Context) (block.Payload, error) {
-	header, err := x.api.HeaderByNumber(ctx, 0)
-	if err != nil {
-		return block.Payload{}, clientError(ctx, err, "read genesis header")
-	}
-	genesis, err := x.api.BlockByHash(ctx, header.Hash())
-	if err != nil {
-		return block.Payload{}, clientError(ctx, err, "read genesis block")
-	}
-	return FromExecutable(*beacon.BlockToExecutableData(genesis, nil, nil, nil).ExecutionPayload)
+// GenesisPayload returns block 0 of the chain that begins with a genesis. (consensus.md C3)
+func GenesisPayload(genesis *core.Genesis) (block.Payload, error) {
+	return FromExecutable(*beacon.BlockToExecutableData(genesis.ToBlock(), nil, nil, nil).ExecutionPayload)
 }
 
 // Head returns height and hash of the client's head.
@@ -132,6 +133,9 @@ func (x *Executor) SetFinalized(ctx context.Context, head, finalized common.Hash
 // their order. Anything less is CannotJudge: a receipt left out would shift
 // fees to other transactions. (consensus.md C15)
 func (x *Executor) Receipts(ctx context.Context, p *block.Payload) ([]*types.Receipt, error) {
+	if len(p.Transactions) == 0 {
+		return nil, nil
+	}
 	receipts, err := x.api.ReceiptsByHash(ctx, p.BlockHash)
 	if err != nil {
 		return nil, clientError(ctx, err, fmt.Sprintf("receipts of block %d %s", p.BlockNumber, p.BlockHash))
@@ -171,6 +175,7 @@ func (x *Executor) forkchoice(ctx context.Context, state beacon.ForkchoiceStateV
 	}
 	switch status := response.PayloadStatus; status.Status {
 	case beacon.VALID, beacon.INVALID:
+		x.displaced = x.displaced && status.Status != beacon.VALID
 		return status, response.PayloadID, nil
 	default:
 		return status, nil, fault.New(fault.CannotJudge, "%s: the client answers %s%s", what, status.Status, reason(status))

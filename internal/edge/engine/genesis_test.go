@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"path/filepath"
 	"strings"
@@ -39,10 +38,7 @@ func TestDevGenesisIsTheLegacyOne(t *testing.T) {
 }
 
 func TestGenesisPayload(t *testing.T) {
-	e := openTest(t, t.TempDir(), readGenesis(t, "single"))
-	x := NewExecutor(e)
-	mustImport(t, x, readPayloads(t, "single")[:3])
-	p, err := x.GenesisPayload(context.Background())
+	p, err := GenesisPayload(readGenesis(t, "single"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -145,7 +145,7 @@ func (x *Executor) newPayload(ctx context.Context, p *block.Payload) (beacon.Pay
 			return status, nil
 		}
 		if attempt > 0 {
-			return status, fault.New(fault.CannotJudge, "%s: the client answers %s, it lacks the parent's state%s", what, status.Status, reason(status))
+			return status, fault.New(fault.CannotJudge, "%s: the client has the parent as its head and answers %s%s: if it is geth, its log says that it went over to snap sync, which it does when it was killed before it wrote any state; restart it", what, status.Status, reason(status))
 		}
 		parent, err := x.api.HeaderByHash(ctx, p.ParentHash)
 		if err != nil {
@@ -159,5 +159,6 @@ func (x *Executor) newPayload(ctx context.Context, p *block.Payload) (beacon.Pay
 		if _, err := x.setHead(ctx, beacon.ForkchoiceStateV1{HeadBlockHash: p.ParentHash}, nil); err != nil {
 			return status, err
 		}
+		x.displaced = true
 	}
 }

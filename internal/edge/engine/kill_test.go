@@ -106,7 +106,11 @@ func TestKill(t *testing.T) {
 			t.Fatalf("head fell back to %d", head.Number)
 		}
 		for number := head.Number.Uint64(); number > 0 && number+200 > head.Number.Uint64(); number-- {
-			if header := e.backend.BlockChain().GetHeaderByNumber(number); header == nil || !e.HasState(ctx, header.Hash()) {
+			header := e.backend.BlockChain().GetHeaderByNumber(number)
+			if header == nil {
+				t.Fatalf("block %d is gone", number)
+			}
+			if has, err := e.HasState(ctx, header.Hash()); err != nil || !has {
 				t.Fatalf("block %d has no state", number)
 			}
 		}

@@ -156,7 +156,7 @@ func TestReorgOnAPruningClient(t *testing.T) {
 	defer e.Close()
 	pruning := newTestChain(t, e)
 	mustImport(t, pruning.x, long)
-	if e.HasState(context.Background(), long[19].BlockHash) {
+	if has, err := e.HasState(context.Background(), long[19].BlockHash); err != nil || has {
 		t.Fatal("the old state is still there")
 	}
 	mustImport(t, pruning.x, side)
