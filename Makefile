@@ -72,6 +72,14 @@ reorg: ## Properties of reorganisations on all processors (RUNS=20000), then del
 	$(GO) test -count=1 -timeout 60m -v -run '^TestProperties$$' ./internal/sim/reorg -rapid.checks=$$(($(RUNS) / $$(nproc)))
 	ALYS_REORG_MUTANTS=$(MUTANT_RUNS) $(GO) test -count=1 -timeout 60m -v -run '^TestMutants$$' ./internal/sim/reorg
 
+# geth at the version of go.mod.
+GETH := github.com/ethereum/go-ethereum/cmd/geth@$(shell $(GO) list -m -f '{{.Version}}' github.com/ethereum/go-ethereum 2>/dev/null)
+
+.PHONY: e2e-geth
+e2e-geth: build ## The node against a real geth, which is installed into bin/: the same turns as embedded, deep reorgs, kill -9 of both
+	GOBIN='$(CURDIR)/bin' $(GO) install $(GETH)
+	ALYS_GETH='$(CURDIR)/bin/geth' ALYS_BIN='$(CURDIR)/$(BIN)' $(GO) test -count=1 -timeout 10m -v -run '^TestGeth' ./internal/node
+
 # Seeded runs of journal-crash, and bits of each byte that journal-flips flips.
 CRASH_RUNS ?= 2000
 FLIP_BITS  ?= 1
