@@ -26,17 +26,23 @@
 //
 // # Files
 //
-//	state.go     plain data and its snapshot form
-//	handle.go    one function per message
-//	validate.go  what is received: stored, or refused by package rules
-//	ancestors.go what package rules asks of the tree
-//	queue.go     what waits for the execution layer, and its verdicts
-//	execute.go   fees, head, reorganisation, finality, pruning
-//	produce.go   C12
-//	policy.go    C17: what this member approves beside what is valid
-//	approve.go   C5.10: one approval a slot
-//	lock.go      the approval lock, statements, releases
-//	vows.go      what this member bound itself to
-//	signing.go   what holds our signature, and what releases it
-//	effects.go   what leaves, and in which order
+//	state.go      plain data and its snapshot form; upgrade.go from behaviour 1
+//	entry.go      one block
+//	tree.go       the blocks, with indexes derived from them
+//	handle.go     one function per message
+//	receive.go    what is received: stored, kept, or refused by package rules; bounds
+//	orphans.go    blocks before their parent, and what is asked for
+//	approvals.go  approvals, also before their block
+//	ancestors.go  what package rules asks of the tree
+//	forkchoice.go the end of every turn: head, reorganisation, pruning
+//	finality.go   what is final, excluded branches, conflicts, decisions
+//	queue.go      what waits for the execution layer, and its verdicts
+//	execute.go    state root and fees of an executed block
+//	produce.go    C12
+//	policy.go     C17: what this member approves beside what is valid
+//	approve.go    C5.10: one approval a slot
+//	lock.go       the approval lock, statements, releases
+//	vows.go       what this member bound itself to
+//	signing.go    what holds our signature, and what releases it
+//	effects.go    what leaves, and in which order
 package chain

@@ -132,7 +132,9 @@ func (x *turn) keepOrphan(content record.Content, signed *block.Signed, root com
 	if err := x.work.Verify(x.rules.committee, signed.Approvals, root); err != nil {
 		return invalid("approvals", "%v", err)
 	}
-	if x.Orphan(root) == nil {
+	if known := x.Orphan(root); known != nil {
+		x.orphanAgain(known, content, signed)
+	} else {
 		if same := x.orphans.on(signed.Block.ParentHash); len(same) >= maxOrphansPerParent {
 			oldest := same[0]
 			for _, o := range same {
@@ -151,6 +153,27 @@ func (x *turn) keepOrphan(content record.Content, signed *block.Signed, root com
 	}
 	x.fetchMissing(root)
 	return nil
+}
+
+// orphanAgain takes another, verified copy of an orphan: the one with more approvals
+// stays, and the approval of a single signer that it lacks waits for the block.
+func (x *turn) orphanAgain(o *Orphan, content record.Content, signed *block.Signed) {
+	stored, _, err := x.work.Decode(o.Signed.Data)
+	if err != nil {
+		panic("stored orphan: " + err.Error())
+	}
+	n := len(x.rules.spec.Authorities)
+	whole, rest := stored.Approvals, signed.Approvals
+	if rest.CountReal(n) > whole.CountReal(n) {
+		whole, rest = rest, whole
+		next := *o
+		next.Signed = content
+		x.orphans.drop(o)
+		x.orphans.put(&next)
+	}
+	if single, ok := only(rest); ok && int(single.Authority) < n && !whole.Has(int(single.Authority)) {
+		x.keepEarly(single, o.Root)
+	}
 }
 
 // fetchMissing asks for the first block below an orphan that is not here.

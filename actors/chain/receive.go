@@ -115,25 +115,58 @@ func (x *turn) store(b Executing, signed *block.Signed, root common.Hash, parent
 	return x.Entry(root)
 }
 
-// known takes the approvals of a block of the tree when the copy received has more
-// of them. A block that was refused before is refused still, without a second fact.
+// known takes the approvals of a block of the tree that the copy received has beyond
+// ours. A block that was refused before is refused still, without a second fact.
 func (x *turn) known(e *Entry, signed *block.Signed, content record.Content) *Entry {
-	n := len(x.rules.spec.Authorities)
-	switch {
-	case e.Status == Invalid:
+	if e.Status == Invalid {
 		return nil
-	case signed.Approvals.CountReal(n) <= e.Approvals.CountReal(n):
-		return e
-	case x.work.Verify(x.rules.committee, signed.Approvals, e.Root) != nil:
+	}
+	all := x.combine(e.Approvals, signed.Approvals, e.Root)
+	if all == e.Approvals {
 		return e
 	}
 	next := *e
-	if !e.Body.None() {
-		next.Body = content
+	next.Approvals = all
+	if all == signed.Approvals {
+		next.Signed = common.Hash(content.Hash)
+		if !e.Body.None() {
+			next.Body = content
+		}
 	}
-	next.Approvals, next.Signed = signed.Approvals, common.Hash(content.Hash)
 	x.approved(e, &next)
-	return &next
+	return x.Entry(e.Root)
+}
+
+// combine returns the approvals of two copies of a block: both, when one of them has
+// a single signer that the other lacks; otherwise those of the copy with more, for an
+// aggregate cannot be taken apart. Ours were verified, the other's are here.
+func (x *turn) combine(ours, other aura.Approvals, root common.Hash) aura.Approvals {
+	n := len(x.rules.spec.Authorities)
+	whole, rest := ours, other
+	more := other.CountReal(n) > ours.CountReal(n)
+	if more {
+		whole, rest = other, ours
+	}
+	single, ok := only(rest)
+	adds := ok && int(single.Authority) < n && !whole.Has(int(single.Authority))
+	if !more && !adds || x.work.Verify(x.rules.committee, other, root) != nil {
+		return ours
+	}
+	if sum := whole; adds && x.work.Add(&sum, single) == nil {
+		return sum
+	}
+	return whole
+}
+
+// only returns the approval of the single signer, if there is just one: then the
+// aggregate is his signature.
+func only(a aura.Approvals) (single aura.Approval, ok bool) {
+	for i := range aura.MaxAuthorities {
+		if a.Has(i) {
+			single = aura.Approval{Signature: a.Signature, Authority: uint8(i)}
+		}
+	}
+	return single, a.Count() == 1
 }
 
 // The bounds of stored blocks that are not executed: in all, and their bytes. The

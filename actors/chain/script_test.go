@@ -13,6 +13,7 @@ import (
 	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/actors/miner"
+	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
@@ -25,6 +26,7 @@ import (
 //	node [members=] [authority=] [follower] [max=] [retarget] [finality=]   a new node
 //	wait MS | clock MS          time passes | the wall clock alone is moved
 //	block NAME on=PARENT [by=0,1] [seconds=] [slot=] [extra=] [txs=] [tip=] [carry=A..B] [unpaid] [wrong=WHAT]
+//	copy NAME of=BLOCK [by=0,1] [wrong=WHAT]    the same block with other approvals
 //	receive NAME... [origin=] [fees=]   blocks arrive in one message
 //	approve NAME by= [key=]     an approval arrives
 //	tx N [tip=]                 transactions wait in the execution layer
@@ -97,6 +99,7 @@ var commands = map[string]func(*rig, *datadriven.TestData){
 		r.wall += int64(argNumber(d))
 	},
 	"block":   scriptBlock,
+	"copy":    scriptCopy,
 	"receive": scriptReceive,
 	"approve": func(r *rig, d *datadriven.TestData) {
 		by := int(number(d, "by", 0))
@@ -179,6 +182,24 @@ func scriptBlock(r *rig, d *datadriven.TestData) {
 		}
 	}
 	r.make(d.CmdArgs[0].Key, p)
+}
+
+func scriptCopy(r *rig, d *datadriven.TestData) {
+	s := &block.Signed{Block: r.blocks[text(d, "of", "")].Block, Approvals: aura.None()}
+	root := s.Block.Root()
+	for _, by := range strings.Split(text(d, "by", "0"), ",") {
+		i, err := strconv.Atoi(by)
+		if err != nil {
+			panic(d.Pos + ": " + err.Error())
+		}
+		if err := s.Approvals.Add(r.approval(root, i)); err != nil {
+			panic(d.Pos + ": " + err.Error())
+		}
+	}
+	if wrong := text(d, "wrong", ""); wrong != "" {
+		afterwards[wrong](s)
+	}
+	r.blocks[d.CmdArgs[0].Key] = s
 }
 
 func scriptReceive(r *rig, d *datadriven.TestData) {
