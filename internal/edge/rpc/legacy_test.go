@@ -53,7 +53,8 @@ type chainBackend struct {
 	queued   *block.AuxPowHeader
 	revision uint64
 	state    core.State
-	turns    int // of the miner actor that clients caused
+	turns    int           // of the miner actor that clients caused
+	hold     chan struct{} // closed to let requests for work go on; nil for none
 	// lastSubmit is the last proof that became a turn.
 	lastSubmit *message.SubmitAuxBlock
 }
@@ -220,6 +221,9 @@ func (b *chainBackend) HandedOut() []rpc.Work { return nil }
 
 func (b *chainBackend) CreateAuxBlock(_ context.Context, recipient common.Address) (*message.AuxBlock, error) {
 	b.turns++
+	if b.hold != nil {
+		<-b.hold
+	}
 	return b.handle(&message.CreateAuxBlock{FeeRecipient: recipient}).(*message.AuxBlock), nil
 }
 

@@ -1,11 +1,16 @@
 package rpc_test
 
 import (
+	"bufio"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -175,6 +180,42 @@ func TestPollersMakeNoTurns(t *testing.T) {
 	}
 	if templates := b.state.(*miner.State).Templates; len(templates) != 1 || templates[0].Recipient != (common.Address{19: 1}) {
 		t.Errorf("%+v", templates)
+	}
+}
+
+// Clients that ask and leave, or all at once, make one turn.
+func TestImpatientPollersMakeOneTurn(t *testing.T) {
+	b := legacyBackend(t)
+	b.hold = make(chan struct{})
+	addr := served(t, rpc.Options{Backend: b})
+	body := fmt.Sprintf(`{"id":1,"method":"createauxblock","params":[%q]}`, somebody)
+	var waiting []net.Conn
+	for n := range 40 {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		if n%2 == 0 {
+			time.Sleep(5 * time.Millisecond)
+			_ = c.Close()
+			continue
+		}
+		waiting = append(waiting, c)
+	}
+	close(b.hold)
+	for _, c := range waiting {
+		r, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := io.ReadAll(r.Body); err != nil || !strings.HasPrefix(string(text), `{"result":{"_target"`) {
+			t.Errorf("%s %v", text, err)
+		}
+	}
+	if b.turns != 1 {
+		t.Errorf("%d turns", b.turns)
 	}
 }
 

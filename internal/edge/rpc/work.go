@@ -28,7 +28,7 @@ type desk struct {
 	backend Backend
 
 	mu       sync.Mutex
-	asking   chan struct{} // closed when the request under way has its answer; nil for none
+	asking   *asking // the turn under way; nil for none
 	current  *message.AuxBlock
 	revision uint64 // of current
 	named    bool   // current was asked for by somebody, whom the miner actor noted
@@ -87,52 +87,74 @@ func (d *desk) create(ctx context.Context, client string, recipient common.Addre
 	return work, err
 }
 
-// now returns the last answer while nothing changed since, else that of one turn,
-// for which everybody waits who asks meanwhile. A zero recipient asks for nobody; the
-// first who asks for work then makes another turn, so that it is known after a restart
-// whose the work is.
+// asking is a turn under way, for all that wait for it.
+type asking struct {
+	done chan struct{} // closed when work and err are there
+	work *message.AuxBlock
+	err  error
+}
+
+// now returns the last answer while nothing changed since, else that of one turn, for
+// which everybody waits who asks meanwhile. A zero recipient asks for nobody; the first
+// who asks for work then makes another turn, so that it is known after a restart whose
+// the work is.
 func (d *desk) now(ctx context.Context, recipient common.Address) (*message.AuxBlock, error) {
-	for {
-		d.mu.Lock()
-		if d.current != nil && d.revision == d.backend.Revision() && (d.named || recipient == (common.Address{})) {
-			defer d.mu.Unlock()
-			return d.current, nil
-		}
-		wait := d.asking
-		if wait == nil {
-			wait = make(chan struct{})
-			d.asking = wait
-			d.mu.Unlock()
-			return d.ask(ctx, recipient, wait)
-		}
+	nobody := recipient == common.Address{}
+	d.mu.Lock()
+	for d.asking != nil {
+		turn := d.asking
 		d.mu.Unlock()
 		select {
-		case <-wait:
+		case <-turn.done:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+		if turn.err != nil {
+			return nil, turn.err // what fails for one would fail for all
+		}
+		d.mu.Lock()
+	}
+	if d.current != nil && d.revision == d.backend.Revision() && (d.named || nobody) {
+		defer d.mu.Unlock()
+		return d.current, nil
+	}
+	turn := &asking{done: make(chan struct{})}
+	d.asking = turn
+	d.mu.Unlock()
+	// The turn is made whether its asker waits or not: a client that asks and leaves
+	// must not make the next one's turn needed.
+	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	go func() {
+		defer cancel()
+		d.ask(detached, recipient, turn)
+	}()
+	select {
+	case <-turn.done:
+		return turn.work, turn.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 
 // ask makes the turn. Its answer is kept only when nothing changed around it.
-func (d *desk) ask(ctx context.Context, recipient common.Address, done chan struct{}) (*message.AuxBlock, error) {
+func (d *desk) ask(ctx context.Context, recipient common.Address, turn *asking) {
 	before := d.backend.Revision()
-	work, err := d.backend.CreateAuxBlock(ctx, recipient)
+	turn.work, turn.err = d.backend.CreateAuxBlock(ctx, recipient)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asking = nil
-	close(done)
-	if err != nil {
-		return nil, err
+	close(turn.done)
+	if turn.err != nil {
+		return
 	}
+	w := turn.work
 	d.current = nil
 	if before == d.backend.Revision() {
-		d.current, d.revision, d.named = work, before, recipient != (common.Address{})
+		d.current, d.revision, d.named = w, before, recipient != common.Address{}
 	}
-	if work.Error == "" {
-		d.remember(Work{Hash: work.Hash, ChainID: work.ChainID, RangeStart: work.RangeStart, RangeEnd: work.RangeEnd, Height: work.Height, Bits: work.Bits})
+	if w.Error == "" {
+		d.remember(Work{Hash: w.Hash, ChainID: w.ChainID, RangeStart: w.RangeStart, RangeEnd: w.RangeEnd, Height: w.Height, Bits: w.Bits})
 	}
-	return work, nil
 }
 
 // submission is a proof as it was handed in.
