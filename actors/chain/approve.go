@@ -43,9 +43,19 @@ func (x *turn) decideApproval(e *Entry, told bool) {
 		return
 	case v.Grade == fault.CannotJudge:
 		x.postpone(e.Root)
+		x.executeFor(e)
 	}
 	if !told {
 		x.out.Fact(&message.ApprovalWithheld{Root: e.Root, Number: e.Number, Grade: uint8(v.Grade), Rule: v.Rule, Reason: v.Reason})
+	}
+}
+
+// executeFor has the parent of a carrier executed that cannot be judged before. At the
+// head's height it would not be executed for its own sake; but a member that approves
+// no carrier on it holds up the finality of all, when heads differ and none can grow.
+func (x *turn) executeFor(e *Entry) {
+	if parent := x.Entry(e.Parent); e.Carrier != nil && parent != nil && parent.Status == Stored && !parent.Excluded && x.hasQuorum(parent) {
+		x.schedule(parent)
 	}
 }
 

@@ -54,6 +54,8 @@ func (x *turn) settle() {
 		x.dropStaleWork()
 		x.tellMiner(moved.reverted > 0, moved.joined)
 		x.decideAgain()
+	} else if len(x.learnt) > 0 {
+		x.decideAgain() // the parent of one that waits may be executed
 	}
 	x.scheduleBest()
 	x.bound()

@@ -96,6 +96,9 @@ func (x *turn) unproven(end common.Hash, statements []message.Statement) string 
 // neverApprove makes this member's statement about a range end, and binds it by it.
 func (x *turn) neverApprove(m *message.NeverApprove) {
 	if no := x.unpromisable(m.RangeEnd); no != "" {
+		if x.Entry(m.RangeEnd) == nil && x.Hold == nil {
+			x.fetch(Fetch{Root: m.RangeEnd}) // who approved it has it
+		}
 		x.answer(m.Request, no)
 		return
 	}
@@ -124,7 +127,7 @@ func (x *turn) unpromisable(end common.Hash) string {
 	case x.Hold != nil:
 		return "signing is held: what this member approved before is not known"
 	case e == nil:
-		return fmt.Sprintf("block %s is not known: whether this member approved it cannot be told", end)
+		return fmt.Sprintf("block %s is not known: whether this member approved it cannot be told; it was asked for, ask again", end)
 	case e.Slot <= x.BlindSlot:
 		return fmt.Sprintf("block %s is of slot %d: what this member approved up to slot %d was in turns that are lost", describe(e.id()), e.Slot, x.BlindSlot)
 	case x.Lock(end) != nil:

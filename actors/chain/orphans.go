@@ -207,7 +207,7 @@ func (x *turn) fetch(missing Fetch) {
 	missing.Asked = x.Time
 	x.Fetches = append(kept, missing)
 	from := x.Finalized.Number + 1
-	if missing.Number != 0 && missing.Number <= from {
+	if missing.Number != 0 && missing.Number < from {
 		from = max(missing.Number-min(missing.Number, fetchBelow), x.lowestKept()) + 1
 		from = min(from, missing.Number)
 	}

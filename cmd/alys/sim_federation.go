@@ -65,7 +65,7 @@ Examples:
 			&cli.Uint64Flag{Name: "finality", Usage: "`HEIGHT` from which a carrier finalises whenever it is learnt; 0 for never", Value: 1},
 			&cli.IntFlag{Name: "dishonest", Usage: "`COUNT` of dishonest members; -1: as the seed says, at most what is tolerated", Value: -1},
 			&cli.IntFlag{Name: "troubled", Usage: "`SLOTS` before everything heals", Value: 90},
-			&cli.IntFlag{Name: "calm", Usage: "`SLOTS` after that", Value: 70},
+			&cli.IntFlag{Name: "calm", Usage: "`SLOTS` after that", Value: 90},
 			&cli.StringFlag{Name: "out", Usage: "`DIR` for the members' journals; it must not exist or be empty"},
 			jsonFlag,
 		},

@@ -83,27 +83,23 @@ func (s *signer) over(slot uint64, root common.Hash) {
 	if !s.m.honest() {
 		return
 	}
-	if s.slots == nil {
-		s.slots, s.ends, s.stated = map[uint64]common.Hash{}, map[common.Hash]bool{}, map[common.Hash]bool{}
-	}
 	if before, ok := s.slots[slot]; ok && before != root {
 		s.m.w.fail("double-signature", []*member{s.m}, "member %d signs %s and %s of slot %d", s.m.index, name(before), name(root), slot)
 		return
 	}
 	s.slots[slot] = root
-	if b := s.m.w.blocks.get(root); b != nil && b.carrier {
-		s.ends[b.rangeEnd] = true
-		if s.stated[b.rangeEnd] {
-			s.m.w.fail("statement", []*member{s.m}, "member %d signs carrier %s of %s, after it stated never to", s.m.index, name(root), name(b.rangeEnd))
-		}
+}
+
+// approvedEnd notes that a carrier of a range end was approved, as the facts tell.
+func (s *signer) approvedEnd(end common.Hash) {
+	if s.stated[end] && !s.ends[end] {
+		s.m.w.fail("statement", []*member{s.m}, "member %d approves a carrier of %s, after it stated never to", s.m.index, name(end))
 	}
+	s.ends[end] = true
 }
 
 // state notes a statement, which may come after an approval.
 func (s *signer) state(end common.Hash) {
-	if s.stated == nil {
-		s.slots, s.ends, s.stated = map[uint64]common.Hash{}, map[common.Hash]bool{}, map[common.Hash]bool{}
-	}
 	s.stated[end] = true
 	if s.m.honest() && s.ends[end] {
 		s.m.w.fail("statement", []*member{s.m}, "member %d states never to approve %s, of which it signed a carrier", s.m.index, name(end))

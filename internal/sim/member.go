@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"github.com/AnduroProject/alys-go/actors"
 	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/internal/cores"
@@ -59,7 +61,7 @@ func (f frozen) root() (snapshot.Hash, error) {
 
 func newMember(w *world, index int) *member {
 	m := &member{w: w, index: index, disk: newDisk(), layer: standin.NewLayer(), skew: w.plan.skew[index]}
-	m.signer.m = m
+	m.signer = signer{m: m, slots: map[uint64]common.Hash{}, ends: map[common.Hash]bool{}, stated: map[common.Hash]bool{}}
 	if w.plan.dishonest[index] {
 		m.dishonest = newDishonest(m)
 	}

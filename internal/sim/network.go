@@ -160,8 +160,9 @@ func (p *process) fetch(m *message.FetchBlocks) {
 	}
 }
 
-// serve answers FetchBlocks from what this member's tree and journal hold: the
-// lowest blocks of those asked for, oldest first.
+// serve answers FetchBlocks from what this member's tree and journal hold: of the
+// blocks asked for those nearest to the root, oldest first. Who lacks more finds that
+// the oldest is an orphan, and asks on.
 func (p *process) serve(m *message.FetchBlocks) []record.Content {
 	if d := p.m.dishonest; d != nil && d.silent() {
 		return nil
@@ -171,12 +172,13 @@ func (p *process) serve(m *message.FetchBlocks) []record.Content {
 	for e := s.Entry(m.Root); e != nil && e.Number >= m.From && e.Signed != (common.Hash{}); e = s.Entry(e.Parent) {
 		hashes = append(hashes, e.Signed)
 	}
+	hashes = hashes[:min(len(hashes), fetchMost)]
 	slices.Reverse(hashes)
 	var blocks []record.Content
-	for _, h := range hashes[:min(len(hashes), fetchMost)] {
+	for _, h := range hashes {
 		data, err := p.content(h)
 		if err != nil {
-			break // its turn is not on disk yet
+			return nil // its turn is not on disk yet
 		}
 		blocks = append(blocks, record.Content{Hash: h, Data: data})
 	}

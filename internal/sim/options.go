@@ -15,7 +15,7 @@ type Options struct {
 	// Finality is the height from which a carrier with a quorum finalises whenever it
 	// is learnt; 0 for never. (architecture.md 4, Finality)
 	Finality uint64
-	// Troubled and Calm are the lengths of the two phases in slots; 0 means 90 and 70.
+	// Troubled and Calm are the lengths of the two phases in slots; 0 means 90 and 90.
 	Troubled, Calm int
 	// Dishonest is how many members are; negative: the plan draws a number that the
 	// federation tolerates.
@@ -48,7 +48,7 @@ func (o *Options) defaults() {
 		o.Troubled = 90
 	}
 	if o.Calm == 0 {
-		o.Calm = 70
+		o.Calm = 90
 	}
 }
 

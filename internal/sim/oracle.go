@@ -32,6 +32,7 @@ type view struct {
 	grown     int64
 	locks     []lock
 	approved  map[uint64]common.Hash // by slot
+	unsigned  map[common.Hash][]lock // own carriers that are not signed yet, with the locks then
 	excluded  *message.BranchExcluded
 
 	turn turnFacts
@@ -55,7 +56,7 @@ type turnFacts struct {
 func newOracle(w *world) *oracle {
 	o := &oracle{w: w, grown: w.now}
 	for range w.opt.Members {
-		o.views = append(o.views, &view{grown: w.now, approved: map[uint64]common.Hash{}})
+		o.views = append(o.views, &view{grown: w.now, approved: map[uint64]common.Hash{}, unsigned: map[common.Hash][]lock{}})
 	}
 	return o
 }
@@ -68,6 +69,10 @@ func (o *oracle) fact(m *member, ref core.Ref, fact core.Message) {
 		return
 	}
 	v.turn.changed = true
+	switch fact.(type) {
+	case *message.ApprovalWithheld, *message.LockEnded, *message.BranchExcluded, *message.BranchDecided, *message.WorkDropped:
+		o.w.tell("m%d: %s", m.index, describe(fact))
+	}
 	switch f := fact.(type) {
 	case *message.BlockConnected:
 		o.connected(v, f)
@@ -221,9 +226,14 @@ func (o *oracle) produced(v *view, f *message.BlockProduced) {
 	} else {
 		b = o.w.blocks.get(f.Root)
 	}
-	if b != nil && b.carrier && !v.holds(b.rangeEnd, b.root) {
-		o.locked(v, b.root, b.rangeEnd)
+	if b == nil || !b.carrier {
+		return
 	}
+	if held, decided := v.unsigned[b.root]; decided {
+		delete(v.unsigned, b.root)
+		o.compatible(v, b.root, held)
+	}
+	o.locked(v, b.root, b.rangeEnd)
 }
 
 func (v *view) holds(end, carrier common.Hash) bool {
@@ -238,18 +248,27 @@ func (v *view) holds(end, carrier common.Hash) bool {
 // locked: the carrier's branch holds every range end that the member approved before
 // and was not released from. (architecture.md 4, Approving)
 func (o *oracle) locked(v *view, carrier, end common.Hash) {
-	if end == (common.Hash{}) || !v.m.honest() {
+	if end == (common.Hash{}) || !v.m.honest() || v.holds(end, carrier) {
 		return
 	}
-	for _, l := range v.locks {
+	v.m.signer.approvedEnd(end)
+	held := v.locks
+	v.locks = append(held[:len(held):len(held)], lock{end, carrier})
+	if o.w.blocks.get(carrier) == nil { // its own, before its signature
+		v.unsigned[carrier] = held
+		return
+	}
+	o.compatible(v, carrier, held)
+}
+
+// compatible: the carrier's branch holds every range end that was locked.
+func (o *oracle) compatible(v *view, carrier common.Hash, held []lock) {
+	for _, l := range held {
 		if on, known := o.w.blocks.contains(carrier, l.end); !on {
-			o.w.fail("lock", []*member{v.m}, "member %d approves carrier %s of %s, whose branch excludes %s (known: %t), which it approved by %s",
-				v.m.index, name(carrier), name(end), name(l.end), known, name(l.carrier))
+			o.w.fail("lock", []*member{v.m}, "member %d approves carrier %s, whose branch excludes %s (known: %t), which it approved by %s",
+				v.m.index, name(carrier), name(l.end), known, name(l.carrier))
 			return
 		}
-	}
-	if !v.holds(end, carrier) {
-		v.locks = append(v.locks, lock{end, carrier})
 	}
 }
 

@@ -16,7 +16,7 @@ var errNotLevel = errors.New("the journal does not hold the blocks that the exec
 // progressBound is how long a connected quorum may take for the next finalised
 // block: the miner's pauses, a few authors that are gone or lie, and two times the
 // operators' patience.
-func (w *world) progressBound() int64 { return 3*w.plan.mining + 30*slot }
+func (w *world) progressBound() int64 { return 3*w.plan.mining + 45*slot }
 
 // Run makes one run. The error is a *[Violation] when an oracle found something, and
 // of grade Invalid for options that no run can have.
@@ -72,10 +72,15 @@ func (w *world) calm(end int64) {
 }
 
 // owesProgress reports whether the rules in force promise progress. Before finality
-// has its activation height, a finalised block that a longer branch excludes needs
-// decisions that no rule can promise. (architecture.md 4, Finality)
+// has its activation height a carrier that lost to a longer branch finalises nothing
+// even with its quorum, and then its end is locked by more members than leave enough
+// others for a release; nor can a rule promise decisions about a branch that excludes
+// a finalised block. (architecture.md 4, Finality)
 func (w *world) owesProgress() bool {
-	return w.opt.Finality > 0 && spec.Active(w.opt.Finality, w.oracle.finalized+1) || w.oracle.undivided()
+	if spec.Active(w.opt.Finality, w.oracle.finalized+1) {
+		return true
+	}
+	return w.oracle.undivided() && w.operator.canRelease()
 }
 
 // traffic hands transactions to execution layers, so that there are fees.
