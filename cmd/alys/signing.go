@@ -15,12 +15,12 @@ import (
 
 func signingCommand() *cli.Command {
 	return &cli.Command{
-		Name: "signing", Usage: "see and end a hold of the node's signature",
+		Name: "signing", Usage: "see and end a hold of the signature, and approval locks",
 		Description: `After a restore, a repair, or a start from another node's checkpoint nobody
 knows what this node signed in the turns that are gone. It then makes and
 approves no block until others finalise a block of a later slot without it, or
 an operator decides.`,
-		Subcommands: []*cli.Command{signingStatusCommand(), signingAllowCommand()},
+		Subcommands: []*cli.Command{signingStatusCommand(), signingAllowCommand(), signingStatementCommand(), signingReleaseCommand()},
 	}
 }
 

@@ -136,6 +136,20 @@ func (n *Node) adminHandlers() admin.Handlers {
 			}
 			return err
 		},
+		State: func(ctx context.Context, rangeEnd string) (string, error) {
+			statement, err := n.State(ctx, rangeEnd)
+			if errors.Is(err, ErrRefused) {
+				err = errors.Join(err, admin.ErrRefused)
+			}
+			return statement, err
+		},
+		Release: func(ctx context.Context, rangeEnd string, statements []string, reason string) error {
+			err := n.ReleaseLock(ctx, rangeEnd, statements, reason)
+			if errors.Is(err, ErrRefused) {
+				err = errors.Join(err, admin.ErrRefused)
+			}
+			return err
+		},
 		Ready:       func(context.Context) []string { return n.opt.Telemetry.Health.Texts() },
 		LogLevels:   n.logLevels,
 		SetLogLevel: n.setLogLevel,

@@ -94,6 +94,28 @@ func (c *Client) FollowBranch(ctx context.Context, root, reason string) error {
 	return c.do(ctx, http.MethodPost, "/chain/follow", body, nil)
 }
 
+// Statement has the node sign that it never approves a range end, and returns the
+// statement as INDEX:HEX. The error wraps [ErrRefused] when it does not.
+func (c *Client) Statement(ctx context.Context, rangeEnd string) (string, error) {
+	body, err := json.Marshal(statementRequest{RangeEnd: rangeEnd})
+	if err != nil {
+		return "", fault.Wrap(fault.Invalid, err, "range end")
+	}
+	var answer statementAnswer
+	err = c.do(ctx, http.MethodPost, "/signing/statement", body, &answer)
+	return answer.Statement, err
+}
+
+// ReleaseLock ends the node's lock on a range end by statements of others. The
+// error wraps [ErrRefused] when they do not suffice.
+func (c *Client) ReleaseLock(ctx context.Context, rangeEnd string, statements []string, reason string) error {
+	body, err := json.Marshal(releaseRequest{RangeEnd: rangeEnd, Statements: statements, Reason: reason})
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "release")
+	}
+	return c.do(ctx, http.MethodPost, "/signing/release", body, nil)
+}
+
 // Snapshot has the node take a snapshot, waits for it and stores the node's answer in v.
 func (c *Client) Snapshot(ctx context.Context, v any) error {
 	return c.do(ctx, http.MethodPost, "/snapshot", []byte("{}"), v)

@@ -45,6 +45,11 @@ type Handlers struct {
 	// FollowBranch has the branch followed that ends in the block with this root, in
 	// hex, although it excludes the finalised block. Errors as for AllowSigning.
 	FollowBranch func(ctx context.Context, root, reason string) error
+	// State has the node sign that it never approves a range end, 0x and 64 hex
+	// digits, and returns the statement as INDEX:HEX.
+	State func(ctx context.Context, rangeEnd string) (statement string, err error)
+	// Release ends the lock on a range end by such statements of others.
+	Release func(ctx context.Context, rangeEnd string, statements []string, reason string) error
 	// Snapshot takes a snapshot of the running node and describes it.
 	Snapshot func(ctx context.Context) (any, error)
 	// Archive moves the journal's events before a sequence into the archive.
@@ -118,6 +123,8 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("GET /status", s.status)
 	mux.HandleFunc("POST /checkpoint", s.takeCheckpoint)
 	mux.HandleFunc("POST /signing/allow", s.allowSigning)
+	mux.HandleFunc("POST /signing/statement", s.makeStatement)
+	mux.HandleFunc("POST /signing/release", s.releaseLock)
 	mux.HandleFunc("POST /chain/follow", s.followBranch)
 	mux.HandleFunc("POST /snapshot", s.takeSnapshot)
 	mux.HandleFunc("POST /archive", s.archive)
@@ -245,6 +252,54 @@ func (s *server) followBranch(w http.ResponseWriter, r *http.Request) {
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // the branch is executed first
 	reply(w, map[string]bool{"followed": true}, s.handlers.FollowBranch(r.Context(), request.Root, request.Reason))
+}
+
+// statementRequest is the body of POST /signing/statement.
+type statementRequest struct {
+	RangeEnd string `json:"range_end"`
+}
+
+// statementAnswer is its answer.
+type statementAnswer struct {
+	Statement string `json:"statement"`
+}
+
+func (s *server) makeStatement(w http.ResponseWriter, r *http.Request) {
+	if s.handlers.State == nil {
+		notOffered(w, r)
+		return
+	}
+	var request statementRequest
+	if err := decode(w, r, &request); err != nil {
+		refuse(w, err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
+	defer cancel()
+	statement, err := s.handlers.State(ctx, request.RangeEnd)
+	reply(w, statementAnswer{Statement: statement}, err)
+}
+
+// releaseRequest is the body of POST /signing/release.
+type releaseRequest struct {
+	RangeEnd   string   `json:"range_end"`
+	Statements []string `json:"statements"`
+	Reason     string   `json:"reason"`
+}
+
+func (s *server) releaseLock(w http.ResponseWriter, r *http.Request) {
+	if s.handlers.Release == nil {
+		notOffered(w, r)
+		return
+	}
+	var request releaseRequest
+	if err := decode(w, r, &request); err != nil {
+		refuse(w, err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
+	defer cancel()
+	reply(w, map[string]bool{"released": true}, s.handlers.Release(ctx, request.RangeEnd, request.Statements, request.Reason))
 }
 
 func (s *server) takeSnapshot(w http.ResponseWriter, r *http.Request) {

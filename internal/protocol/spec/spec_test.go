@@ -164,3 +164,21 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestShipped: the running network's values are there, and the template is no
+// specification before its members' keys are in it.
+func TestShipped(t *testing.T) {
+	c := spec.Shipped()
+	if c.ChainID != 727272 || c.SlotDuration != 5000 || c.Bits != 0x1d00ffff || c.MaxBlocksWithoutPow != 50000 || c.Confirmations != 144 ||
+		c.Retarget.TargetTimespan != 60 || c.Retarget.TargetSpacing != 5 || c.Retarget.MaxAdjustment != 20 || c.Exceptions != spec.LegacyExceptions() {
+		t.Errorf("%+v", c)
+	}
+	if err := c.Validate(); !fault.Is(err, fault.Invalid) {
+		t.Errorf("the template without keys: %v", err)
+	}
+	dev := spec.Dev()
+	c.Authorities, c.Federation, c.FederationKeys = dev.Authorities, dev.Federation, dev.FederationKeys
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+}

@@ -54,7 +54,17 @@ func TestVectors(t *testing.T) {
 		total, good = total+len(lines), good+passed
 	}
 	fmt.Fprintf(&table, "%-14s %8d %8d", "total", total, good)
+	for _, name := range notRun {
+		fmt.Fprintf(&table, "\nnot run: %s", name)
+	}
 	t.Log(table.String())
+}
+
+// notRun names the files of the legacy set that this lane does not check.
+var notRun = []string{
+	"pegins.jsonl, pegout_requests.jsonl, pegouts.jsonl, bitcoin_core/: the bridge is not there yet",
+	"range.jsonl, wire.txt: the wire protocol is not there yet",
+	"rpc/: replayed by the tests of internal/edge/rpc",
 }
 
 // read unmarshals a line into a structure that must know all of its members, so
