@@ -22,9 +22,9 @@ const origin = "legacy"
 // Bounds of one batch of blocks, and of what is handed over before the node has
 // connected it.
 const (
-	BatchBlocks = 256     // blocks in a batch, at most
+	BatchBlocks = 64      // blocks in a batch, at most: the next ones are checked while one is executed
 	BatchBytes  = 8 << 20 // bytes in a batch, at most, but for a block that is larger by itself
-	BatchAhead  = 2       // batches handed over and not connected yet, at most
+	BatchAhead  = 4       // batches handed over and not connected yet, at most
 )
 
 // Target is the node that takes the blocks.

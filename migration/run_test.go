@@ -143,7 +143,7 @@ func TestResume(t *testing.T) {
 // waits.
 func TestRefused(t *testing.T) {
 	im := newImport(t, chainDB("single"), "single", Options{})
-	im.batch.blocks = 10
+	im.batch.blocks, im.batch.ahead = 10, 2
 	n := &node{im: im}
 	n.judge = func(s *block.Signed, _ message.Block) core.Message {
 		if s.Block.Payload.BlockNumber < 17 {

@@ -13,12 +13,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/pprof"
 	"time"
 )
 
@@ -39,6 +41,7 @@ func main() {
 	journalOnly := flag.Bool("journal", false, "measure the journal only: verified reading, size, opening after a kill")
 	sizingOnly := flag.Bool("sizing", false, "measure the records of a development node and an import, and compute what a federation takes")
 	chainOnly := flag.Bool("chain", false, "measure the chain: validation, reorganisations, memory of the tree, imports beside their reference")
+	profile := flag.String("cpuprofile", "", "write a profile of the processor's time to this file")
 	child := flag.String("child", "", "write turns to a journal in this directory until killed; used by -journal")
 	turns := flag.Int("turns", 0, "how many turns -child writes")
 	flag.Parse()
@@ -67,13 +70,30 @@ func main() {
 		b.dir = dir
 		defer os.RemoveAll(dir)
 		fmt.Printf("%s, %d processors, %s\n", runtime.Version(), runtime.NumCPU(), time.Now().UTC().Format(time.DateOnly))
-		err = run(ctx, parts)
+		err = profiled(*profile, func() error { return run(ctx, parts) })
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.RemoveAll(dir)
 		os.Exit(1)
 	}
+}
+
+// profiled calls f while its processor time is written to a file, unless that is "".
+func profiled(path string, f func() error) error {
+	if path == "" {
+		return f()
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	err = f()
+	pprof.StopCPUProfile()
+	return errors.Join(err, file.Close())
 }
 
 func run(ctx context.Context, parts []func(context.Context) error) error {

@@ -24,6 +24,9 @@ func ViewOf(s *chain.State) heads.View {
 		ClockStepped: s.Clock.Stepped, WorkQueued: len(s.Work) > 0,
 	}
 	v.Signing.Take(s.Hold)
+	if s.Conflict != nil {
+		v.Fold(s.Conflict)
+	}
 	if m := s.ExcludedBranch(); m != nil {
 		v.Fold(m)
 	}
