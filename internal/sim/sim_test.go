@@ -37,7 +37,7 @@ func TestOne(t *testing.T) {
 
 // One seed is one run: events, turns and the chain hashes of all journals.
 func TestOneSeedIsOneRun(t *testing.T) {
-	o := sim.Options{Seed: 16, Members: 1, Finality: 1}
+	o := sim.Options{Seed: 2, Members: 4, Finality: 40, Dishonest: -1, Troubled: 50, Calm: 1}
 	first := run(t, o)
 	if second := run(t, o); *first != *second {
 		t.Errorf("two runs differ:\n%s\n%s", first, second)
