@@ -26,7 +26,7 @@ import (
 var userKey, _ = crypto.HexToECDSA("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
 
 // counterCode is a contract that counts its calls in slot 0 and returns the count.
-var counterCode = common.FromHex("6010600c60003960106000f3" + "60005460010180600055600052602060" + "00f3")
+var counterCode = common.FromHex("6012600c60003960126000f3" + "60005460010180600055600052602060" + "00f3")
 
 // forger makes signed blocks on any block, on an execution layer of its own.
 type forger struct {
