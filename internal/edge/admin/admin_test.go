@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -294,6 +295,43 @@ func TestFollowBranch(t *testing.T) {
 	bare, _ := serve(t, shortDir(t), Handlers{})
 	if err := bare.FollowBranch(context.Background(), "0x01", "x"); !fault.Is(err, fault.Invalid) {
 		t.Errorf("not offered: %v", err)
+	}
+}
+
+// So do statements about range ends, and releases by them.
+func TestStatements(t *testing.T) {
+	var got []string
+	answer := error(nil)
+	c, _ := serve(t, shortDir(t), Handlers{
+		State: func(_ context.Context, rangeEnd string) (string, error) {
+			got = []string{rangeEnd}
+			return "2:ab", answer
+		},
+		Release: func(_ context.Context, rangeEnd string, statements []string, reason string) error {
+			got = append([]string{rangeEnd, reason}, statements...)
+			return answer
+		},
+	})
+	ctx := context.Background()
+	if s, err := c.Statement(ctx, "0x01"); err != nil || s != "2:ab" || !slices.Equal(got, []string{"0x01"}) {
+		t.Errorf("%q, %v, %q", s, err, got)
+	}
+	if err := c.ReleaseLock(ctx, "0x01", []string{"0:aa", "2:ab"}, "lost"); err != nil || !slices.Equal(got, []string{"0x01", "lost", "0:aa", "2:ab"}) {
+		t.Errorf("%v, %q", err, got)
+	}
+	answer = errors.Join(fault.New(fault.Invalid, "this member approved it"), ErrRefused)
+	_, stateErr := c.Statement(ctx, "0x01")
+	for _, err := range []error{stateErr, c.ReleaseLock(ctx, "0x01", nil, "x")} {
+		if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "approved it") {
+			t.Errorf("refused: %v", err)
+		}
+	}
+	bare, _ := serve(t, shortDir(t), Handlers{})
+	_, stateErr = bare.Statement(ctx, "0x01")
+	for _, err := range []error{stateErr, bare.ReleaseLock(ctx, "0x01", nil, "x")} {
+		if !fault.Is(err, fault.Invalid) {
+			t.Errorf("not offered: %v", err)
+		}
 	}
 }
 
