@@ -64,6 +64,7 @@ FIRST ?= 0
 sim: ## Federations of 3, 4 and 7 members through crashes, partitions and lies, SEEDS=200 runs each, from FIRST=0 on
 	ALYS_SIM_SEEDS=$(SEEDS) ALYS_SIM_FIRST=$(FIRST) $(GO) test -count=1 -timeout 60m -v -run '^TestFederation$$' ./internal/sim
 	ALYS_SIM_MUTANTS=30 $(GO) test -count=1 -timeout 60m -v -run "^TestMutants$$" ./internal/sim
+
 # Scenarios of reorg, and seeds that each deliberate bug may take.
 RUNS        ?= 20000
 MUTANT_RUNS ?= 3000

@@ -9,7 +9,6 @@ import (
 
 	"github.com/AnduroProject/alys-go/actors"
 	"github.com/AnduroProject/alys-go/actors/chain"
-	"github.com/AnduroProject/alys-go/internal/memo"
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/progress"
 	"github.com/AnduroProject/alys-go/journal"
@@ -79,7 +78,10 @@ func replayAction(cc *cli.Context) (err error) {
 	if to > last {
 		return usage("--to %d: the journal's last event is %d", to, last)
 	}
-	work := memo.New()
+	work, err := workFor(src.journal)
+	if err != nil {
+		return err
+	}
 	var machine *actors.Machine
 	var after journal.Hash
 	if from == "snapshot" || cc.Bool("from-snapshot") {

@@ -7,6 +7,6 @@ import "github.com/urfave/cli/v2"
 func simCommand() *cli.Command {
 	return &cli.Command{
 		Name: "sim", Usage: "run simulations of the node's cores",
-		Subcommands: []*cli.Command{simFederationCommand()},
+		Subcommands: []*cli.Command{simFederationCommand(), simReorgCommand()},
 	}
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/AnduroProject/alys-go/actors"
+	"github.com/AnduroProject/alys-go/actors/chain"
+	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/cores"
-	"github.com/AnduroProject/alys-go/internal/memo"
 	"github.com/AnduroProject/alys-go/internal/restart"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/replay"
@@ -22,8 +23,15 @@ func JournalDir(dataDir string) string { return filepath.Join(dataDir, "journal"
 // SnapshotDir returns where the snapshots of a data directory are.
 func SnapshotDir(dataDir string) string { return filepath.Join(dataDir, "snapshots") }
 
+// Work is the chain core's slow work, and what computes it ahead of a message: a
+// memo, or the stand-ins of a simulation.
+type Work interface {
+	chain.Work
+	Prepare(core.Message)
+}
+
 // program is this node as far as its journal is concerned.
-func program(work *memo.Memo) restart.Program {
+func program(work Work) restart.Program {
 	return restart.Program{
 		Behaviour:  Behaviour,
 		Machine:    func(id journal.ID) (*actors.Machine, error) { return NewMachine(id, work) },
@@ -38,7 +46,7 @@ func program(work *memo.Memo) restart.Program {
 }
 
 // Restore returns a machine where re-execution can begin: see [restart.Program.Restore].
-func Restore(j *journal.Journal, store *snapshot.Store, work *memo.Memo, atMost uint64) (m *actors.Machine, after journal.Hash, err error) {
+func Restore(j *journal.Journal, store *snapshot.Store, work Work, atMost uint64) (m *actors.Machine, after journal.Hash, err error) {
 	return program(work).Restore(restart.Store{Journal: j, Snapshots: store}, atMost)
 }
 

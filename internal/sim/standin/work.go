@@ -6,6 +6,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/lru"
 
+	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
@@ -62,3 +63,6 @@ func (w *Work) VerifyApproval(c *aura.Committee, a aura.Approval, root common.Ha
 
 // Add implements chain.Work.
 func (w *Work) Add(a *aura.Approvals, approval aura.Approval) error { return add(a, approval) }
+
+// Prepare computes nothing ahead: everything here is quick.
+func (w *Work) Prepare(core.Message) {}
