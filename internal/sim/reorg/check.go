@@ -210,8 +210,8 @@ func (n *node) approved(m *message.SignApproval) {
 	if b == nil {
 		n.fail("only valid blocks are approved", "%x was never made", m.Root[:4])
 	}
-	if b.Wrong != "" {
-		n.fail("only valid blocks are approved", "%s: %s", n.w.name(m.Root), b.Wrong)
+	if b.Structure != "" { // it is executed once it has its quorum (C5.10, C11)
+		n.fail("only valid blocks are approved", "%s: %s", n.w.name(m.Root), b.Structure)
 	}
 	if b.Header == nil {
 		return
