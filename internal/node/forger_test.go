@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"math/big"
 	"testing"
@@ -138,15 +137,6 @@ func called(t testing.TB, client *ethclient.Client, contract common.Address) int
 		t.Fatal(err)
 	}
 	return new(big.Int).SetBytes(out).Int64()
-}
-
-func genesisJSON(t testing.TB, c *spec.Chain) []byte {
-	t.Helper()
-	data, err := json.Marshal(engine.DevGenesis(uint64(c.ChainID)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
 }
 
 // blockHash is the hash of the block that a payload describes.

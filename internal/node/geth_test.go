@@ -14,8 +14,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
 )
 
-// history is what one node lives through: the inputs and, once it was played, the
-// payloads that were built.
+// history is what one node lives through.
 type history struct {
 	chain    *spec.Chain
 	contract common.Address
@@ -23,7 +22,6 @@ type history struct {
 	long     []*block.Signed   // the branch that is left again and again
 	branches [][]*block.Signed // which replace 1, 40 and 200 blocks
 	invalid  *block.Signed     // whose state root is wrong
-	played   *player
 }
 
 // reorgDepths are those of [history]. Clients limit a rewind to 32 blocks unless told
