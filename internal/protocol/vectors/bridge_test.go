@@ -1,0 +1,130 @@
+package vectors_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/btcsuite/btcd/btcec/v2"
+	"github.com/btcsuite/btcd/wire"
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/AnduroProject/alys-go/internal/protocol/peg"
+)
+
+// federation returns the federation of secret keys 1 to n.
+func federation(n int) (*peg.Federation, error) {
+	keys := make([][33]byte, n)
+	for i := range keys {
+		_, public := btcec.PrivKeyFromBytes([]byte{byte(i + 1)})
+		keys[i] = [33]byte(public.SerializeCompressed())
+	}
+	return peg.NewFederation(keys)
+}
+
+// readTx reads a Bitcoin transaction that must be spelled canonically. One without
+// inputs can only be spelled without witnesses.
+func readTx(raw []byte) (*wire.MsgTx, error) {
+	tx := new(wire.MsgTx)
+	r := bytes.NewReader(raw)
+	err := tx.Deserialize(r)
+	if err != nil || r.Len() != 0 {
+		r.Reset(raw)
+		tx = new(wire.MsgTx)
+		err = tx.DeserializeNoWitness(r)
+	}
+	if err == nil && r.Len() != 0 {
+		err = fmt.Errorf("transaction with %d bytes more", r.Len())
+	}
+	return tx, err
+}
+
+func checkPegIn(line []byte) error {
+	var v struct {
+		Case  string `json:"case"`
+		PegIn *struct {
+			Account octets `json:"account"`
+			Amount  uint64 `json:"amount"`
+		} `json:"pegin"`
+		Tx   octets `json:"tx"`
+		Txid string `json:"txid"`
+	}
+	if err := read(line, &v); err != nil {
+		return err
+	}
+	f, err := federation(3)
+	if err != nil {
+		return err
+	}
+	tx, err := readTx(v.Tx)
+	if err != nil {
+		return err
+	}
+	in, ok := f.PegIn(tx)
+	want := peg.PegIn{}
+	if v.PegIn != nil {
+		want = peg.PegIn{Account: common.Address(v.PegIn.Account), Amount: v.PegIn.Amount}
+	}
+	return errors.Join(
+		equal("txid", tx.TxHash().String(), v.Txid),
+		equal("whether there is a peg-in, "+v.Case, ok, v.PegIn != nil),
+		equal("pegin, "+v.Case, in, want),
+	)
+}
+
+// request is [satoshi, script].
+type request peg.Output
+
+func (r *request) UnmarshalJSON(data []byte) error {
+	var script octets
+	pair := []any{&r.Amount, &script}
+	if err := json.Unmarshal(data, &pair); err != nil {
+		return err
+	}
+	r.Script = script
+	return nil
+}
+
+func required(requests []request) []peg.Output {
+	var outputs []peg.Output
+	for _, r := range requests {
+		outputs = append(outputs, peg.Output(r))
+	}
+	return outputs
+}
+
+func checkPegOutRequest(line []byte) error {
+	var v struct {
+		Outputs  []request `json:"outputs"`
+		Receipts []struct {
+			To   *octets `json:"to"`
+			Logs []struct {
+				Topics []octets `json:"topics"`
+				Data   octets   `json:"data"`
+			} `json:"logs"`
+		} `json:"receipts"`
+	}
+	// The receipts have members that the rule does not read.
+	if err := json.Unmarshal(line, &v); err != nil {
+		return err
+	}
+	var receipts []peg.Receipt
+	for _, r := range v.Receipts {
+		var receipt peg.Receipt
+		if r.To != nil {
+			to := common.Address(*r.To)
+			receipt.To = &to
+		}
+		for _, l := range r.Logs {
+			log := peg.Log{Data: l.Data}
+			for _, topic := range l.Topics {
+				log.Topics = append(log.Topics, common.Hash(topic))
+			}
+			receipt.Logs = append(receipt.Logs, log)
+		}
+		receipts = append(receipts, receipt)
+	}
+	outputs, err := peg.PegOuts(receipts)
+	return errors.Join(err, equal("outputs", outputs, required(v.Outputs)))
+}
