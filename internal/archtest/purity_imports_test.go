@@ -15,6 +15,8 @@ var pureImports = set(`
 	github.com/btcsuite/btcd/btcec/v2/ecdsa
 	github.com/btcsuite/btcd/btcec/v2/schnorr
 	github.com/btcsuite/btcd/btcutil
+	github.com/btcsuite/btcd/btcutil/base58
+	github.com/btcsuite/btcd/btcutil/bech32
 	github.com/btcsuite/btcd/chaincfg
 	github.com/btcsuite/btcd/chaincfg/chainhash
 	github.com/btcsuite/btcd/txscript
@@ -25,6 +27,7 @@ var pureImports = set(`
 	github.com/ethereum/go-ethereum/crypto
 	github.com/ethereum/go-ethereum/rlp
 	github.com/ethereum/go-ethereum/trie
+	github.com/golang/snappy
 	github.com/holiman/uint256
 	github.com/supranational/blst/bindings/go
 	github.com/tidwall/btree

@@ -27,6 +27,7 @@ var files = []struct {
 	{"compact", 1500, checkCompact},
 	{"slots", 150, checkSlot},
 	{"federations", 40, checkFederation},
+	{"range", 7, checkRange},
 	{"pegins", 116, checkPegIn},
 	{"pegout_requests", 120, checkPegOutRequest},
 }
@@ -65,7 +66,7 @@ func TestVectors(t *testing.T) {
 // notRun names the files of the legacy set that this lane does not check.
 var notRun = []string{
 	"pegouts.jsonl, bitcoin_core/: the bridge is not there yet",
-	"range.jsonl, wire.txt: the wire protocol is not there yet",
+	"wire.txt: the wire protocol is not there yet",
 	"rpc/: replayed by the tests of internal/edge/rpc",
 }
 
