@@ -129,26 +129,16 @@ func memoryMB() uint64 {
 
 func (n *Node) adminHandlers() admin.Handlers {
 	return admin.Handlers{
-		AllowSigning: func(ctx context.Context, reason string) error {
-			err := n.AllowSigning(ctx, reason)
-			if errors.Is(err, ErrRefused) {
-				err = errors.Join(err, admin.ErrRefused)
-			}
-			return err
+		AllowSigning: func(ctx context.Context, reason string) error { return refusal(n.AllowSigning(ctx, reason)) },
+		FollowBranch: func(ctx context.Context, root, reason string) error {
+			return refusal(n.FollowBranch(ctx, root, reason))
 		},
 		State: func(ctx context.Context, rangeEnd string) (string, error) {
 			statement, err := n.State(ctx, rangeEnd)
-			if errors.Is(err, ErrRefused) {
-				err = errors.Join(err, admin.ErrRefused)
-			}
-			return statement, err
+			return statement, refusal(err)
 		},
 		Release: func(ctx context.Context, rangeEnd string, statements []string, reason string) error {
-			err := n.ReleaseLock(ctx, rangeEnd, statements, reason)
-			if errors.Is(err, ErrRefused) {
-				err = errors.Join(err, admin.ErrRefused)
-			}
-			return err
+			return refusal(n.ReleaseLock(ctx, rangeEnd, statements, reason))
 		},
 		Ready:       func(context.Context) []string { return n.opt.Telemetry.Health.Texts() },
 		LogLevels:   n.logLevels,
@@ -160,10 +150,7 @@ func (n *Node) adminHandlers() admin.Handlers {
 		},
 		Archive: func(ctx context.Context, before uint64, segmentBytes int64) (any, error) {
 			r, err := n.Archive(ctx, before, journal.ArchiveOptions{SegmentBytes: segmentBytes})
-			if errors.Is(err, ErrRefused) {
-				err = errors.Join(err, admin.ErrRefused)
-			}
-			return r, err
+			return r, refusal(err)
 		},
 		Checkpoint: func(_ context.Context, dir string) (any, error) {
 			if err := n.copyJournal(dir); err != nil {
@@ -172,4 +159,12 @@ func (n *Node) adminHandlers() admin.Handlers {
 			return JournalStatus{ID: n.journal.ID().String(), Durable: n.journal.Durable().Sequence}, nil
 		},
 	}
+}
+
+// refusal marks what the node refuses for the socket, which knows no error of the node.
+func refusal(err error) error {
+	if errors.Is(err, ErrRefused) {
+		return errors.Join(err, admin.ErrRefused)
+	}
+	return err
 }
