@@ -9,6 +9,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
+	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/internal/edge/engine"
 	"github.com/AnduroProject/alys-go/internal/edge/mergeminer"
 	"github.com/AnduroProject/alys-go/internal/node"
@@ -32,6 +33,8 @@ type maker struct {
 	head     *block.Signed
 	open     []common.Hash // blocks since the last finalised one
 	carrier  uint64        // number of the last carrier
+	every    int           // open blocks that the next carrier waits for
+	later    uint64        // slots that the next block leaves out
 }
 
 func newMaker(t testing.TB, c *spec.Chain) *maker {
@@ -40,7 +43,7 @@ func newMaker(t testing.TB, c *spec.Chain) *maker {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = embedded.Close() })
-	m := &maker{t: t, chain: c, executor: engine.NewExecutor(embedded)}
+	m := &maker{t: t, chain: c, executor: engine.NewExecutor(embedded), every: carrierEvery}
 	payload, err := engine.GenesisPayload(engine.DevGenesis(uint64(c.ChainID)))
 	if err != nil {
 		t.Fatal(err)
@@ -50,15 +53,16 @@ func newMaker(t testing.TB, c *spec.Chain) *maker {
 }
 
 // next makes, signs and executes one block.
-func (m *maker) next() message.Block {
+func (m *maker) next() *block.Signed {
 	parent := &m.head.Block
-	timestamp := parent.Payload.Timestamp + 1
+	timestamp := parent.Payload.Timestamp + 1 + m.later
+	m.later = 0
 	payload, err := m.executor.Build(m.t.Context(), engine.BuildRequest{Parent: parent.Payload.BlockHash, Timestamp: timestamp})
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	b := block.Block{ParentHash: parent.Root(), Slot: timestamp * 1000 / m.chain.SlotDuration, Payload: payload}
-	if len(m.open) >= carrierEvery {
+	if len(m.open) >= m.every {
 		b.AuxPowHeader = m.proof()
 	}
 	root := b.Root()
@@ -71,7 +75,16 @@ func (m *maker) next() message.Block {
 	}
 	m.head = signed
 	m.open = append(m.open, root)
-	return message.Block{Signed: record.NewContent(signed.Encode())}
+	return signed
+}
+
+// received are blocks as a peer sends them.
+func received(blocks []*block.Signed) *message.BlocksReceived {
+	m := &message.BlocksReceived{Origin: chain.Sync}
+	for _, b := range blocks {
+		m.Blocks = append(m.Blocks, message.Block{Signed: record.NewContent(b.Encode())})
+	}
+	return m
 }
 
 // proof finalises all open blocks; the carrier is the first open one after it.
@@ -118,12 +131,12 @@ func importMade(t testing.TB, dir string, count int, ready func()) {
 	go func() { done <- n.Run(ctx, func() { close(started) }) }()
 	<-started
 	for made := 0; made < count; {
-		batch := &message.BlocksReceived{Origin: "sync"}
+		var batch []*block.Signed
 		for range min(200, count-made) {
-			batch.Blocks = append(batch.Blocks, m.next())
+			batch = append(batch, m.next())
 			made++
 		}
-		if err := n.Blocks(ctx, batch); err != nil {
+		if err := n.Blocks(ctx, received(batch)); err != nil {
 			t.Fatal(err)
 		}
 		for number := range connected {

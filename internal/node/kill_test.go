@@ -41,8 +41,15 @@ func TestChildImports(t *testing.T) {
 // it holds count blocks.
 func killAfter(t *testing.T, dir string, count int) {
 	t.Helper()
-	child := exec.Command(os.Args[0], "-test.run=^TestChildImports$", "-test.timeout=30m")
-	child.Env = append(os.Environ(), childDir+"="+dir, fmt.Sprintf("%s=%d", childCount, count))
+	killAt(t, "imported", "TestChildImports", childDir+"="+dir, fmt.Sprintf("%s=%d", childCount, count))
+}
+
+// killAt runs a test in a process of its own, and kills it with SIGKILL once it
+// prints a line.
+func killAt(t *testing.T, line, test string, env ...string) {
+	t.Helper()
+	child := exec.Command(os.Args[0], "-test.run=^"+test+"$", "-test.timeout=30m")
+	child.Env = append(os.Environ(), env...)
 	out, err := child.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -53,13 +60,13 @@ func killAfter(t *testing.T, dir string, count int) {
 	lines := bufio.NewScanner(out)
 	var last string
 	for lines.Scan() {
-		if last = lines.Text(); last == "imported" {
+		if last = lines.Text(); last == line {
 			break
 		}
 	}
 	_ = child.Process.Kill()
 	_ = child.Wait()
-	if last != "imported" {
+	if last != line {
 		t.Fatalf("the child ended early: %s", last)
 	}
 }
