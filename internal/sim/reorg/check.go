@@ -141,7 +141,7 @@ func (n *node) headMoved(in actors.Input, s *chain.State) {
 // checkWork: a proof that waits to be carried is over a range of the head's
 // branch that no carrier of that branch has finalised.
 func (n *node) checkWork(s *chain.State) {
-	if len(s.Work) == 0 {
+	if len(s.Work) == 0 || n.conflict != nil { // a node in conflict does nothing with it
 		return
 	}
 	h, err := block.DecodeAuxPowHeader(s.Work)
