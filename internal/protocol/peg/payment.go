@@ -1,7 +1,6 @@
 package peg
 
 import (
-	"github.com/btcsuite/btcd/btcutil"
 	"github.com/btcsuite/btcd/wire"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
@@ -11,10 +10,11 @@ const (
 	// MaxFeeRate bounds the fee rate of a payment, in satoshi per 1000 vbytes.
 	MaxFeeRate = 1_000_000_000
 
-	dust           = 330        // the least change worth an output, in satoshi
-	inputWeight    = 4 * 40     // what legacy's wallet adds to an input's weight
-	changeSize     = 8 + 1 + 34 // an output to the federation, in vbytes
-	proposalInputs = 0xfffffffd // the sequence of inputs: replaceable
+	maxSatoshi     = 21_000_000 * 100_000_000 // all there will be
+	dust           = 330                      // the least change worth an output, in satoshi
+	inputWeight    = 4 * 40                   // what legacy's wallet adds to an input's weight
+	changeSize     = 8 + 1 + 34               // an output to the federation, in vbytes
+	proposalInputs = 0xfffffffd               // the sequence of inputs: replaceable
 )
 
 // Coin is an output the federation holds.
@@ -45,7 +45,7 @@ func (f *Federation) Payment(coins []Coin, required []Output, rate uint64) (*wir
 	tx := wire.NewMsgTx(2)
 	var target uint64
 	for i, out := range required {
-		if out.Amount > btcutil.MaxSatoshi-target {
+		if out.Amount > maxSatoshi-target {
 			return nil, fault.New(fault.CannotJudge, "peg-outs up to %d take more than there is: %w; wait for deposits", i, InsufficientFunds)
 		}
 		target += out.Amount
@@ -79,7 +79,7 @@ func (f *Federation) effectiveValue(tx *wire.MsgTx, coins []Coin, rate uint64) (
 	inputFee := fee(rate, uint64(inputWeight+f.SatisfactionWeight+3)/4)
 	var sum, gross uint64
 	for _, coin := range coins {
-		if coin.Amount > btcutil.MaxSatoshi-gross {
+		if coin.Amount > maxSatoshi-gross {
 			return 0, fault.New(fault.Invalid, "coin %s of %d satoshi: the coins are more than there is; check the wallet", coin.OutPoint, coin.Amount)
 		}
 		if coin.Amount <= inputFee {

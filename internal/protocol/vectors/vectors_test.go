@@ -67,7 +67,6 @@ func TestVectors(t *testing.T) {
 // notRun names the files of the legacy set that this lane does not check.
 var notRun = []string{
 	"bitcoin_core/: the bridge is not there yet",
-	"wire.txt: the wire protocol is not there yet",
 	"rpc/: replayed by the tests of internal/edge/rpc",
 }
 
