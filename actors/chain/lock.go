@@ -40,6 +40,18 @@ func (x *turn) endLocks() {
 	}
 }
 
+// OpenLocks returns the locks that finality has not passed: a range end that is final
+// itself can be excluded by no carrier that is approved.
+func (s *State) OpenLocks() (list []*Lock) {
+	final := s.Entry(s.Finalized.Root)
+	for _, l := range s.Locks() {
+		if e := s.Entry(l.RangeEnd); e == nil || final == nil || !s.isAncestor(e, final) {
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
 func (x *turn) endLock(l *Lock, fact *message.LockEnded) {
 	ended := *l
 	ended.Ended = true

@@ -135,6 +135,12 @@ func (v *vows) Locks() (list []*Lock) {
 	return list
 }
 
+// LastVote returns the approval of the highest slot that is remembered, or nil.
+func (v *vows) LastVote() *Vote {
+	last, _ := v.votes.Max()
+	return last
+}
+
 // Promises returns what this member promised, by root.
 func (v *vows) Promises() []*Promise { return v.promises.Items() }
 

@@ -53,6 +53,32 @@ func awaitCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// rootsCommand sets HEAD and FINALIZED to the roots of a running node's blocks:
+//
+//	roots $D
+func rootsCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: roots DIR")
+	}
+	s, err := liveStatus(context.Background(), ts.MkAbs(args[0]))
+	ts.Check(err)
+	if s.Finalized.Height == 0 || s.Finalized.Height == s.Head.Height {
+		ts.Fatalf("head %+v, finalised %+v", s.Head, s.Finalized)
+	}
+	ts.Setenv("HEAD", s.Head.Hash)
+	ts.Setenv("FINALIZED", s.Finalized.Hash)
+}
+
+// statementCommand sets STATEMENT to what a file holds:
+//
+//	statement FILE
+func statementCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: statement FILE")
+	}
+	ts.Setenv("STATEMENT", strings.TrimSpace(ts.ReadFile(args[0])))
+}
+
 // transferCommand sends N transfers through the JSON-RPC of a development
 // node and waits until each is in a block:
 //

@@ -50,6 +50,8 @@ func runScripts(t *testing.T, dir string) {
 			"glob":       globCommand,
 			"incident":   incidentCommand,
 			"interrupt":  interruptCommand,
+			"roots":      rootsCommand,
+			"statement":  statementCommand,
 			"transfer":   transferCommand,
 			"unlock":     unlockCommand,
 			"killed":     killedCommand,

@@ -27,15 +27,24 @@ an operator decides.`,
 // signingResult is what `alys signing` prints with --json.
 type signingResult struct {
 	heads.Signing
-	Running   bool    `json:"running"`
-	Pending   string  `json:"pending,omitempty"` // an incident that the next start will hold for
-	Authority *uint32 `json:"authority,omitempty"`
+	Approving heads.Approving `json:"approving"`
+	Conflict  *heads.Conflict `json:"finality_conflict,omitempty"`
+	Running   bool            `json:"running"`
+	Pending   string          `json:"pending,omitempty"` // an incident that the next start will hold for
+	Authority *uint32         `json:"authority,omitempty"`
+}
+
+// signingOf is what a node's status says of its signature.
+func signingOf(s node.Status) signingResult {
+	return signingResult{Signing: s.Chain.Signing, Approving: s.Chain.Approving, Conflict: s.Chain.Conflict, Running: s.Running, Authority: s.Authority}
 }
 
 func signingStatusCommand() *cli.Command {
 	return &cli.Command{
-		Name: "status", Usage: "show whether and why this node signs nothing",
-		Description: `Asks the running node, or reads the files of a stopped one (exit code 2, as
+		Name: "status", Usage: "show whether this node signs, its approval locks and statements",
+		Description: `A hold of the signature and its end; the last slot in which a block was
+approved; the range ends that this member is locked on, since when, and how a
+lock ends; its statements; a conflict of finality. Asks the running node, or reads the files of a stopped one (exit code 2, as
 alys status).
 
 Examples:
@@ -53,7 +62,7 @@ func signingStatus(cc *cli.Context) error {
 	}
 	status, err := liveStatus(cc.Context, s.dataDir)
 	if err == nil {
-		return printSigning(cc, signingResult{Signing: status.Chain.Signing, Running: true, Authority: status.Authority})
+		return printSigning(cc, signingOf(status))
 	}
 	if !errors.Is(err, admin.ErrNotRunning) {
 		return err
@@ -62,7 +71,7 @@ func signingStatus(cc *cli.Context) error {
 	if storedErr != nil {
 		return storedErr
 	}
-	r := signingResult{Signing: stored.Chain.Signing}
+	r := signingOf(stored)
 	if r.Pending, storedErr = pendingIncident(cc.Context, s); storedErr != nil {
 		return storedErr
 	}
@@ -101,7 +110,44 @@ func printSigning(cc *cli.Context, r signingResult) error {
 		if r.Running && r.Authority == nil {
 			printf(w, "this node holds no authority key and signs nothing anyway\n")
 		}
+		printVows(w, r)
 	})
+}
+
+// printVows prints what this member bound itself to, and the ways out.
+func printVows(w io.Writer, r signingResult) {
+	a := r.Approving
+	if a.LastSlot > 0 {
+		printf(w, "last approved slot %d\n", a.LastSlot)
+	}
+	for _, l := range a.Locks {
+		printf(w, "locked on range end %s", l.RangeEnd)
+		if l.Number > 0 {
+			printf(w, " at height %d", l.Number)
+		}
+		if l.Slot > 0 {
+			printf(w, " since slot %d", l.Slot)
+		}
+		printf(w, ", by carrier %s", l.Carrier)
+		if l.CarrierNumber > 0 {
+			printf(w, " at height %d", l.CarrierNumber)
+		}
+		printf(w, "\n")
+	}
+	if len(a.Locks) > 0 {
+		printf(w, "a lock ends when its range or a conflicting one is final. When neither can be, n - Q + 1 members state that\n"+
+			"they never approve it: alys signing statement --range-end ROOT --yes; then, here: alys signing release\n"+
+			"--range-end ROOT --statement INDEX:HEX (one for each) --reason TEXT --yes\n")
+	}
+	for _, end := range a.Statements {
+		printf(w, "stated never to approve range end %s\n", end)
+	}
+	if a.LastWithheld != "" {
+		printf(w, "withheld %d approvals, the last by %s\n", a.Withheld, a.LastWithheld)
+	}
+	if r.Conflict != nil {
+		printf(w, "conflict of finality: %s; nothing is signed any more\n", r.Conflict.Text)
+	}
 }
 
 func signingAllowCommand() *cli.Command {
@@ -156,6 +202,7 @@ func signingAllow(cc *cli.Context) error {
 	if err := client.AllowSigning(cc.Context, reason); err != nil {
 		return err
 	}
-	hold.Held, hold.ReleasedBy, hold.Reason = false, "operator", reason
-	return printSigning(cc, signingResult{Signing: hold, Running: true, Authority: status.Authority})
+	r := signingOf(status)
+	r.Held, r.ReleasedBy, r.Reason = false, "operator", reason
+	return printSigning(cc, r)
 }

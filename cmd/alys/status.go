@@ -130,8 +130,8 @@ func printBranches(w io.Writer, c heads.View) {
 	if r := c.Reorgs; r.Last != nil {
 		printf(w, "reorgs     %d, deepest %d, last %s\n", r.Count, r.Deepest, r.Last.Text)
 	}
-	if a := c.Approving; a.Made+a.Withheld > 0 || len(a.Locks) > 0 {
-		printf(w, "approvals  %d made, %d withheld, %d locks\n", a.Made, a.Withheld, len(a.Locks))
+	if a := c.Approving; a.Made+a.Withheld > 0 || len(a.Locks)+len(a.Statements) > 0 {
+		printf(w, "approvals  %d made, %d withheld, %d locks, %d statements\n", a.Made, a.Withheld, len(a.Locks), len(a.Statements))
 		if a.LastWithheld != "" {
 			printf(w, "withheld   last by %s\n", a.LastWithheld)
 		}

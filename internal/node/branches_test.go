@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/AnduroProject/alys-go/internal/edge/admin"
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
@@ -82,16 +83,21 @@ func (r *running) follow(ours *branchOf, tip *block.Signed) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
+	operator, err := admin.Dial(r.dir) // as alys chain follow does
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer operator.Close()
 	for _, root := range []string{ours.at(6).Block.Root().Hex(), "0x" + strings.Repeat("77", 32)} {
-		if err := r.node.FollowBranch(ctx, root, "a wrong one"); !errors.Is(err, node.ErrRefused) || !strings.Contains(err.Error(), root) {
+		if err := operator.FollowBranch(ctx, root, "a wrong one"); !errors.Is(err, admin.ErrRefused) || !strings.Contains(err.Error(), root) {
 			t.Errorf("followed %s: %v", root, err)
 		}
 	}
-	if err := r.node.FollowBranch(ctx, "0x12", "no root"); !fault.Is(err, fault.Invalid) {
+	if err := operator.FollowBranch(ctx, "0x12", "no root"); !fault.Is(err, fault.Invalid) {
 		t.Errorf("followed 0x12: %v", err)
 	}
 	r.await(ours.at(6), ours.at(5))
-	if err := r.node.FollowBranch(ctx, tip.Block.Root().Hex(), "all members agreed"); err != nil {
+	if err := operator.FollowBranch(ctx, tip.Block.Root().Hex(), "all members agreed"); err != nil {
 		t.Fatal(err)
 	}
 	decided := awaitFact[*message.BranchDecided](r)

@@ -24,6 +24,7 @@ func ViewOf(s *chain.State) heads.View {
 		ClockStepped: s.Clock.Stepped, WorkQueued: len(s.Work) > 0,
 	}
 	v.Signing.Take(s.Hold)
+	v.Approving = approvingOf(s)
 	if s.Conflict != nil {
 		v.Fold(s.Conflict)
 	}
@@ -43,6 +44,24 @@ func ViewOf(s *chain.State) heads.View {
 		slices.Reverse(v.Carriers)
 	}
 	return v
+}
+
+// approvingOf is what binds this member as a chain state has it.
+func approvingOf(s *chain.State) (a heads.Approving) {
+	if last := s.LastVote(); last != nil {
+		a.LastSlot = last.Slot
+	}
+	for _, l := range s.OpenLocks() {
+		shown := heads.Lock{RangeEnd: l.RangeEnd.Hex(), Number: l.Number, Carrier: l.Carrier.Hex()}
+		if e := s.Entry(l.Carrier); e != nil {
+			shown.CarrierNumber, shown.Slot = e.Number, e.Slot
+		}
+		a.AddLock(shown)
+	}
+	for _, p := range s.Promises() {
+		a.AddStatement(p.RangeEnd)
+	}
+	return a
 }
 
 func (v *view) fact(f Fact) {

@@ -64,6 +64,7 @@ func (v *View) Fold(m core.Message) {
 		v.Conflict = conflict(m)
 	case *message.BlockProduced:
 		v.Produced++
+		v.Approving.LastSlot = max(v.Approving.LastSlot, m.Slot)
 	case *message.BlockRefused:
 		v.Refused++
 	case *message.SlotSkipped:
@@ -89,6 +90,8 @@ func (v *View) foldMember(m core.Message) {
 		v.Approving.withheld(m)
 	case *message.LockEnded:
 		v.Approving.lockEnded(m)
+	case *message.StatementMade:
+		v.Approving.AddStatement(m.RangeEnd)
 	case *message.SigningHeld:
 		v.Signing.Take(m.Hold)
 	case *message.SigningReleased:
@@ -99,6 +102,7 @@ func (v *View) foldMember(m core.Message) {
 // finalized moves the finalised block. What it passes excludes it no longer.
 func (v *View) finalized(m *message.BlockFinalized) {
 	v.Finalized = message.BlockID{Root: m.Root, Number: m.Number}
+	v.Approving.finalized(m)
 	if x := v.Excluded; x != nil && x.Tip.Number <= m.Number {
 		v.Excluded = nil
 	}
@@ -124,7 +128,7 @@ func facts(typ string) core.Message {
 		&message.BlockConnected{}, &message.HeadChanged{}, &message.BlockFinalized{}, &message.BlockProduced{},
 		&message.BlockRefused{}, &message.SlotSkipped{}, &message.WorkQueued{}, &message.WorkDropped{}, &message.ClockStepped{},
 		&message.SigningHeld{}, &message.SigningReleased{}, &message.BlockReverted{}, &message.BranchExcluded{}, &message.BranchDecided{},
-		&message.FinalityConflict{}, &message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.LockEnded{},
+		&message.FinalityConflict{}, &message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.LockEnded{}, &message.StatementMade{},
 	} {
 		if m.Type() == typ {
 			return m

@@ -45,7 +45,10 @@ var story = []core.Message{
 	&message.ApprovalMade{Root: root(17), Number: 6, RangeEnd: root(14)},
 	&message.ApprovalMade{Root: root(18), Number: 7},
 	&message.ApprovalWithheld{Root: root(19), Number: 7, Rule: "approval_lock", Reason: "excludes block 3"},
+	&message.ApprovalMade{Root: root(14), Number: 1, Slot: 15, RangeEnd: root(12)},
+	&message.ApprovalMade{Root: root(23), Number: 8, Slot: 14, RangeEnd: root(24)},
 	&message.LockEnded{RangeEnd: root(13), By: "finality"},
+	&message.StatementMade{RangeEnd: root(25)},
 	&message.BranchExcluded{Root: root(21), Number: 9, Finalized: &message.BlockID{Root: root(2), Number: 1}, Ancestor: &message.BlockID{Root: root(1)}},
 	&message.FinalityConflict{Ours: &message.BlockID{Root: root(2), Number: 1}, OurCarrier: root(3), Other: &message.BlockID{Root: root(22), Number: 2}, OtherCarrier: root(23)},
 }
@@ -59,7 +62,11 @@ var end = heads.View{
 		Depth: 2, From: id(4, 3), Ancestor: id(2, 1), To: id(15, 4),
 		Text: "2 blocks from 3 " + root(4).Hex() + " back to 1 " + root(2).Hex() + ", then up to 4 " + root(15).Hex(),
 	}},
-	Approving: heads.Approving{Made: 3, Withheld: 1, LastWithheld: "approval_lock: excludes block 3", Locks: []string{root(14).Hex()}, LocksEnded: 1},
+	Approving: heads.Approving{Made: 5, Withheld: 1, LastWithheld: "approval_lock: excludes block 3", LocksEnded: 1, LastSlot: 15, Statements: []string{root(25).Hex()}, Locks: []heads.Lock{
+		{RangeEnd: root(14).Hex(), Carrier: root(17).Hex(), CarrierNumber: 6},
+		{RangeEnd: root(12).Hex(), Carrier: root(14).Hex(), CarrierNumber: 1, Slot: 15},
+		{RangeEnd: root(24).Hex(), Carrier: root(23).Hex(), CarrierNumber: 8, Slot: 14},
+	}},
 	Excluded: &heads.Excluded{Tip: id(21, 9), Finalized: id(2, 1), Ancestor: id(1, 0),
 		Text: "the branch that ends in block 9 " + root(21).Hex() + " has a quorum and is longer, but leaves at block 0 " + root(1).Hex() + ", below the finalised block 1 " + root(2).Hex()},
 	Conflict: &heads.Conflict{Ours: id(2, 1), Other: id(22, 2),
@@ -82,6 +89,19 @@ func TestExclusionEnds(t *testing.T) {
 		if v.Fold(m); v.Excluded != nil {
 			t.Errorf("%s leaves it excluded", m.Type())
 		}
+	}
+}
+
+// Finality ends what is shown of a lock when its range end is the finalised block, or
+// its carrier is not above it.
+func TestFinalityPassesLocks(t *testing.T) {
+	v := end
+	v.Fold(&message.BlockFinalized{Root: root(24), Number: 5})
+	if diff := cmp.Diff([]heads.Lock{{RangeEnd: root(14).Hex(), Carrier: root(17).Hex(), CarrierNumber: 6}}, v.Approving.Locks); diff != "" {
+		t.Error(diff)
+	}
+	if len(end.Approving.Locks) != 3 {
+		t.Error("the list that a reader holds changed")
 	}
 }
 

@@ -71,39 +71,6 @@ type Conflict struct {
 	Text  string          `json:"text"`
 }
 
-// Approving tells of this node's approvals in a run.
-type Approving struct {
-	Made         uint64   `json:"made"`
-	Withheld     uint64   `json:"withheld"`
-	LastWithheld string   `json:"last_withheld,omitempty"` // rule and reason
-	Locks        []string `json:"locks,omitempty"`         // range ends that bind this node
-	LocksEnded   uint64   `json:"locks_ended"`
-}
-
-// maxLocks bounds what is shown; locks end with the finality of their range, so
-// there are a few.
-const maxLocks = 256
-
-func (a *Approving) made(m *message.ApprovalMade) {
-	a.Made++
-	end := m.RangeEnd.Hex()
-	if m.RangeEnd == ([32]byte{}) || len(a.Locks) >= maxLocks || slices.Contains(a.Locks, end) {
-		return
-	}
-	a.Locks = append(slices.Clone(a.Locks), end) // readers hold the old list
-}
-
-func (a *Approving) withheld(m *message.ApprovalWithheld) {
-	a.Withheld++
-	a.LastWithheld = m.Rule + ": " + m.Reason
-}
-
-func (a *Approving) lockEnded(m *message.LockEnded) {
-	a.LocksEnded++
-	end := m.RangeEnd.Hex()
-	a.Locks = slices.DeleteFunc(slices.Clone(a.Locks), func(s string) bool { return s == end })
-}
-
 // maxCarriers is how many carriers of the head's branch are remembered, so that
 // the latest proof of work can be told after a reorganisation.
 const maxCarriers = 1024
