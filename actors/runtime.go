@@ -74,6 +74,7 @@ type Runtime struct {
 	refused atomic.Uint64 // results and messages that were no turn
 	unfit   atomic.Uint64 // messages from edges of a size that is not admitted
 	failed  atomic.Uint64 // turns that ended by a panic
+	pending atomic.Int64  // effects without a result
 }
 
 // NewRuntime returns a runtime that does nothing yet.
@@ -299,6 +300,7 @@ func (r *Runtime) step(in Input) error {
 	if _, err := r.journal.Append(turn.Event, turn.Contents); err != nil {
 		return fault.Wrap(fault.Fatal, err, "the journal takes no more events")
 	}
+	r.pending.Store(int64(r.machine.own.effects.Len()))
 	r.snaps.count(turn)
 	r.release.add(in.Actor, turn)
 	return nil
@@ -329,6 +331,7 @@ type Counts struct {
 	Unfit    uint64 // messages from edges that were empty or too large
 	Failed   uint64 // turns that ended by a panic
 	Released uint64 // effects handed to edges
+	Pending  int    // effects of the last turn and those before it that have no result yet
 }
 
 // Counts returns the counters. It may be called from any goroutine.
@@ -337,5 +340,6 @@ func (r *Runtime) Counts() Counts {
 	return Counts{
 		Sequence: r.journal.Head().Sequence, Waiting: waiting, Dropped: dropped,
 		Refused: r.refused.Load(), Unfit: r.unfit.Load(), Failed: r.failed.Load(), Released: r.release.released.Load(),
+		Pending: int(r.pending.Load()),
 	}
 }

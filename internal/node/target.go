@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -26,8 +27,24 @@ func (n *Node) Blocks(ctx context.Context, m *message.BlocksReceived) error {
 	return n.runtime.Submit(ctx, chain.ID, m, actors.Normal, actors.Block)
 }
 
-// LegacyHead hands over what the legacy store says of its head.
+// settleLimit is how long the end of an import waits for the execution layer.
+const settleLimit = 30 * time.Second
+
+// LegacyHead hands over what the legacy store says of its head, once the execution
+// layer has followed to it: the directory is whole when the import ends, and one
+// store gives one journal.
 func (n *Node) LegacyHead(ctx context.Context, m *message.LegacyHead) error {
+	for limit := time.Now().Add(settleLimit); n.runtime.Counts().Pending > 0; {
+		if time.Now().After(limit) {
+			n.log.Warn("the execution layer does not follow the imported head yet; it will at the next start")
+			break
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	return n.runtime.Submit(ctx, chain.ID, m, actors.Normal, actors.Block)
 }
 

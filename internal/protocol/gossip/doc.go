@@ -11,7 +11,6 @@
 //	case *gossip.PegoutSignatures: ...
 //	}
 //	publish(message.Topic(), message.Encode())
-//	id := gossip.MessageID(data)
 //
 // # Guarantees
 //

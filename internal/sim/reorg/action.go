@@ -124,6 +124,7 @@ type Role struct {
 	Producing bool
 }
 
+// String returns the line of a script that makes the network.
 func (n Network) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "network members %d activation %d spacing %d nodes", n.Members, n.Activation, n.Spacing)
