@@ -40,9 +40,10 @@ test-race: ## The packages that run goroutines, under the race detector (exhaust
 	$(GO) test -race -short -timeout 25m $(RUNTIME)
 
 .PHONY: test-e2e
-test-e2e: ## End to end: the real program as a process, kill -9, legacy chains
+test-e2e: build ## End to end: the real program as a process, kill -9, legacy chains
 	$(GO) test -tags e2e -count=1 -timeout 30m -v -run 'TestEndToEnd|TestScripts' ./cmd/alys/...
 	ALYS_TEST_KILL_BLOCKS=10000 $(GO) test -count=1 -timeout 15m -v -run 'TestKill$$' ./internal/node
+	ALYS_BIN='$(CURDIR)/$(BIN)' $(GO) test -count=1 -timeout 5m -v -run 'TestFinalityConflictEndsNode' ./internal/node
 
 .PHONY: e2e-miner
 e2e-miner: build ## An external merge-miner beside the real program: wrong, stale and duplicate work, kills, finality; the recorded legacy RPC

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -154,6 +156,36 @@ func TestFinalityConflictEndsNode(t *testing.T) {
 		r.wantRefused("a start", err, proofs)
 	}
 	equalReplay(t, r.dir)
+	if binary := os.Getenv("ALYS_BIN"); binary != "" {
+		r.programRefuses(binary, proofs)
+	}
+}
+
+// programRefuses runs the built program on the node's directory: it does not start, by exit
+// code 4, and both status commands read the conflict from the files of the stopped node.
+func (r *running) programRefuses(binary string, proofs []string) {
+	r.t.Helper()
+	for _, run := range []struct {
+		code int
+		args []string
+	}{
+		{4, []string{"node", "--rpc.addr", "", "--metrics.addr", ""}},
+		{2, []string{"signing", "status"}},
+		{2, []string{"status", "--json"}},
+	} {
+		command := exec.CommandContext(r.t.Context(), binary, append(run.args, "--data-dir", r.dir)...)
+		command.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ALYS_") })
+		out, _ := command.CombinedOutput()
+		r.t.Logf("%q: code %d: %s", run.args, command.ProcessState.ExitCode(), out)
+		if command.ProcessState.ExitCode() != run.code {
+			r.t.Errorf("alys %q ends with code %d, want %d: %s", run.args, command.ProcessState.ExitCode(), run.code, out)
+		}
+		for _, proof := range proofs[:2] {
+			if !strings.Contains(string(out), proof) {
+				r.t.Errorf("alys %q does not name carrier %s: %s", run.args, proof, out)
+			}
+		}
+	}
 }
 
 // wantRefused fails unless err is one of exit code 4 and says all of this.
