@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"hash/crc32"
 	"io"
 	"strings"
 	"testing"
@@ -242,5 +243,59 @@ func BenchmarkAppendBlock(b *testing.B) {
 		if _, err := blockrange.AppendBlock(nil, s); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestBarelyCompressible draws the line between the two types of frames where the
+// snappy package draws it.
+func TestBarelyCompressible(t *testing.T) {
+	kinds := map[byte]int{}
+	for repeated := range 128 {
+		text := make([]byte, 256)
+		for i := range text {
+			text[i] = byte(i * 37)
+		}
+		copy(text[256-repeated:], text[:repeated])
+		want := bytes.NewBuffer(binary.AppendUvarint([]byte{2}, uint64(len(text))))
+		w := snappy.NewBufferedWriter(want)
+		if _, err := w.Write(text); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		got := blockrange.AppendError(nil, blockrange.ServerError, string(text))
+		if !bytes.Equal(got, want.Bytes()) {
+			t.Errorf("%d bytes repeated: other frames than the snappy package's", repeated)
+		}
+		kinds[got[3+10]]++
+	}
+	if len(kinds) != 2 {
+		t.Errorf("frames of types %v", kinds)
+	}
+}
+
+// TestFrameTooLarge: a frame holds 65,536 bytes, whatever the body's length allows.
+func TestFrameTooLarge(t *testing.T) {
+	for size, large := range map[int]bool{65536: false, 65537: true} {
+		body := make([]byte, size)
+		crc := crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli))
+		content := binary.LittleEndian.AppendUint32(nil, (crc>>15|crc<<17)+0xa282ead8)
+		content = append(content, snappy.Encode(nil, body)...)
+		data := append(binary.AppendUvarint([]byte{0}, uint64(size)), "\xff\x06\x00\x00sNaPpY"...)
+		data = append(data, 0, byte(len(content)), byte(len(content)>>8), 0)
+		_, _, err := blockrange.DecodeChunk(append(data, content...))
+		if err == nil || strings.Contains(err.Error(), "snappy frame") != large {
+			t.Errorf("frame of %d bytes: %v", size, err)
+		}
+	}
+}
+
+// TestIdentifierMissing takes the identifier out of a whole answer.
+func TestIdentifierMissing(t *testing.T) {
+	data := answers(t)[0]
+	without := bytes.Replace(data, []byte("\xff\x06\x00\x00sNaPpY"), nil, 1)
+	if _, err := blockrange.DecodeAnswer(without); !fault.Is(err, fault.Invalid) || len(without) != len(data)-10 {
+		t.Error(err)
 	}
 }

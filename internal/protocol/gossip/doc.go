@@ -11,6 +11,7 @@
 //	case *gossip.PegoutSignatures: ...
 //	}
 //	publish(message.Topic(), message.Encode())
+//	id := gossip.MessageID(data)
 //
 // # Guarantees
 //

@@ -1,6 +1,6 @@
 // Package peg has the rules between the two chains: the federation's Bitcoin
-// deposit address, what a Bitcoin transaction credits, and which outputs the
-// receipts of a block require.
+// deposit address, what a Bitcoin transaction credits, which outputs the receipts of
+// a block require, and the transactions that pay them.
 //
 // # Usage
 //
@@ -9,6 +9,10 @@
 //	pays := bytes.Equal(out.PkScript, federation.ScriptPubKey)
 //	credit, ok := federation.PegIn(tx)
 //	outputs, err := peg.PegOuts(receipts)
+//	tx, err := federation.Payment(coins, outputs, rate)
+//	err = federation.CheckProposal(outputs, tx, wallet.Unspent)
+//	hashes, err := federation.SigHashes(tx, spent)
+//	err = federation.CheckWitnesses(finalized, spent)
 //
 // # Guarantees
 //
@@ -16,7 +20,9 @@
 //     control block and address as legacy.
 //   - Keys off the curve are errors graded [fault.Invalid]; nothing panics.
 //   - The same transactions credit the same accounts, and the same receipts require
-//     the same outputs, as with legacy, its defects included.
+//     the same outputs, as with legacy, its defects included. Proposals and witnesses
+//     get legacy's verdict, by its name ([Defect]).
+//   - Which coins exist and which are spent is the caller's; nothing is looked up.
 //
 // # Layout
 //

@@ -23,17 +23,16 @@ func federation(n int) (*peg.Federation, error) {
 	return peg.NewFederation(keys)
 }
 
-// readTx reads a Bitcoin transaction that must be spelled canonically. One without
-// inputs can only be spelled without witnesses.
+// readTx reads a Bitcoin transaction. Legacy writes one without inputs with the
+// marker and flag of witnesses before the empty list, which btcd does not read.
 func readTx(raw []byte) (*wire.MsgTx, error) {
-	tx := new(wire.MsgTx)
-	r := bytes.NewReader(raw)
-	err := tx.Deserialize(r)
-	if err != nil || r.Len() != 0 {
-		r.Reset(raw)
-		tx = new(wire.MsgTx)
-		err = tx.DeserializeNoWitness(r)
+	tx, r := new(wire.MsgTx), bytes.NewReader(raw)
+	read := tx.Deserialize
+	if len(raw) > 7 && bytes.Equal(raw[4:7], []byte{0, 1, 0}) {
+		r = bytes.NewReader(append(bytes.Clone(raw[:4]), raw[6:]...))
+		read = tx.DeserializeNoWitness
 	}
+	err := read(r)
 	if err == nil && r.Len() != 0 {
 		err = fmt.Errorf("transaction with %d bytes more", r.Len())
 	}
