@@ -86,6 +86,10 @@ func (r *running) follow(ours *branchOf, tip *block.Signed) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	operator, err := admin.Dial(r.dir) // as alys chain follow does
+	for errors.Is(err, admin.ErrNotRunning) && ctx.Err() == nil {
+		time.Sleep(20 * time.Millisecond) // it listens soon after the start
+		operator, err = admin.Dial(r.dir)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
