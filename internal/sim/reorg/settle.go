@@ -137,8 +137,9 @@ func (n *node) checkChoice() {
 	case 0:
 	case 1:
 		v := n.known.Judge()
-		if v.Conflict {
-			return // what was learnt first counts; the node may have forgotten the proof of the other
+		if v.Conflict { // nothing that it needs to see that is below the window of what is kept
+			n.fail("a conflict of finality stops the node", "%s is final by %s and %s by %s, and it goes on",
+				n.w.name(v.One), n.w.name(v.OneBy), n.w.name(v.Other), n.w.name(v.OtherBy))
 		}
 		if n.decided {
 			break
