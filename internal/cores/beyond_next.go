@@ -8,7 +8,7 @@ import (
 
 	"github.com/AnduroProject/alys-go/actors"
 	"github.com/AnduroProject/alys-go/actors/core"
-	"github.com/AnduroProject/alys-go/actors/miner"
+	"github.com/AnduroProject/alys-go/actors/engine"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
@@ -17,12 +17,12 @@ import (
 
 const beyond = 1
 
-// The miner actor of the next behaviour counts what it is asked (a state with
+// The engine actor of the next behaviour counts what it is asked (a state with
 // one entry more) and publishes a fact at each configuration (another rule).
 func beyondCores(cores []core.Core) []core.Core {
 	for i, c := range cores {
-		if c.ID() == miner.ID {
-			cores[i] = countingMiner{c}
+		if c.ID() == engine.ID {
+			cores[i] = countingEngine{c}
 		}
 	}
 	return cores
@@ -31,7 +31,7 @@ func beyondCores(cores []core.Core) []core.Core {
 var beyondMigrations = []actors.Migration{{
 	From: released,
 	Sections: map[string]func(snapshot.Section) snapshot.Section{
-		string(miner.ID): func(old snapshot.Section) snapshot.Section {
+		string(engine.ID): func(old snapshot.Section) snapshot.Section {
 			return snapshot.Section{Name: old.Name, Walk: func(yield func(key, value []byte) error) error {
 				if err := old.Walk(yield); err != nil {
 					return err
@@ -42,14 +42,14 @@ var beyondMigrations = []actors.Migration{{
 	},
 }}
 
-// countKey sorts behind every key of the miner's state, which are heights.
+// countKey sorts behind the one key of the engine actor's state.
 var countKey = bytes.Repeat([]byte{0xff}, 9)
 
-type countingMiner struct{ core.Core }
+type countingEngine struct{ core.Core }
 
-func (c countingMiner) NewState() core.State { return &countingState{State: c.Core.NewState()} }
+func (c countingEngine) NewState() core.State { return &countingState{State: c.Core.NewState()} }
 
-func (c countingMiner) Handle(s core.State, m core.Message, t core.Turn, out *core.Out) {
+func (c countingEngine) Handle(s core.State, m core.Message, t core.Turn, out *core.Out) {
 	state := s.(*countingState)
 	state.count++
 	c.Core.Handle(state.State, m, t, out)
@@ -77,7 +77,7 @@ func (s *countingState) Load(key, value []byte, resolve record.Resolver) error {
 		return s.State.Load(key, value, resolve)
 	}
 	if len(value) != 8 {
-		return fault.New(fault.Corrupt, "miner state: the count has %d bytes", len(value))
+		return fault.New(fault.Corrupt, "engine state: the count has %d bytes", len(value))
 	}
 	s.count = binary.BigEndian.Uint64(value)
 	return nil
