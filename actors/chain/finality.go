@@ -230,6 +230,10 @@ func (d *Decision) Fields(f *record.Fields) {
 // decideBranch takes an operator's decision to follow a branch that excludes the
 // finalised block. (architecture.md 4, Finality)
 func (x *turn) decideBranch(m *message.DecideBranch) {
+	if m.Keep {
+		x.keepTo(m)
+		return
+	}
 	if no := x.undecidable(m.Root); no != "" {
 		x.answer(m.Request, no)
 		return

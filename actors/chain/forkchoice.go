@@ -28,6 +28,7 @@ func (x *turn) settle() {
 	}
 	x.carryOut()
 	late := x.lateFinality()
+	x.letGo(late)
 	var moved movement
 	if tip := x.best(late); tip != nil {
 		moved = x.switchTo(tip)
@@ -39,6 +40,7 @@ func (x *turn) settle() {
 		x.factHead(&moved)
 	}
 	if x.Finalized != finalized {
+		x.letGo(nil)
 		x.refreshExcluded()
 		x.prune()
 		x.forgetVows()
@@ -65,20 +67,15 @@ func (x *turn) settle() {
 // best returns the executed block that is to be the head, or nil when it is: the
 // first to reach its quorum above the head's height (C10), and when a carrier that
 // was learnt late finalises a block that the head's branch has not, the highest
-// block above that, whatever the head's height.
+// block above that, whatever the head's height; so too when an operator has this
+// member keep to another branch.
 func (x *turn) best(late *Entry) (tip *Entry) {
-	floor := x.Head.Number
-	var end *Entry
-	if late != nil {
-		if end = x.rangeEnd(late); !x.isAncestor(end, x.Entry(x.Head.Root)) {
-			floor = 0
-		}
-	}
+	floor, on := x.floor(late)
 	x.ready.Reverse(func(r rank) bool {
 		if r.number <= floor {
 			return false
 		}
-		if e := x.Entry(r.root); e.Status == Executed && (end == nil || x.isAncestor(end, e)) {
+		if e := x.Entry(r.root); e.Status == Executed && (on == nil || x.isAncestor(on, e)) {
 			tip = e
 		}
 		return tip == nil

@@ -85,6 +85,8 @@ func (r *rig) fact(m core.Message) string {
 		return fmt.Sprintf("branch excluded %s #%d: it leaves ours at %s, below %s", r.name(m.Root), m.Number, r.name(m.Ancestor.Root), r.name(m.Finalized.Root))
 	case *message.BranchDecided:
 		return fmt.Sprintf("branch decided %s #%d instead of %s, from %s: %s", r.name(m.Root), m.Number, r.name(m.Abandoned.Root), r.name(m.Ancestor.Root), m.Reason)
+	case *message.BranchKept:
+		return fmt.Sprintf("kept to %s #%d: %s", r.name(m.Root), m.Number, m.Reason)
 	case *message.FinalityConflict:
 		return fmt.Sprintf("finality conflict: %s by %s (%d approvals), %s by %s (%d approvals)", r.name(m.Ours.Root), r.name(m.OurCarrier),
 			r.proven(m.OurProof), r.name(m.Other.Root), r.name(m.OtherCarrier), r.proven(m.OtherProof))

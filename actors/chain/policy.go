@@ -92,8 +92,9 @@ func (x *turn) otherRecipient(_ *Entry, b *block.Block) string {
 	return ""
 }
 
-// lockedOut is the approval lock and the promises: no carrier whose branch
-// excludes a range end that binds us, none of a range end that we renounced.
+// lockedOut is the approval lock, the promises and the branch that an operator has
+// us keep to: no carrier whose branch excludes a range end that binds us or that
+// block, none of a range end that we renounced.
 func (x *turn) lockedOut(e *Entry, _ *block.Block) string {
 	if e.Carrier == nil {
 		return ""
@@ -106,10 +107,10 @@ func (x *turn) lockedOn(parent *Entry, end common.Hash) string {
 	if x.Promise(end) != nil {
 		return fmt.Sprintf("this member stated never to approve a carrier of range end %s", end)
 	}
-	reason := ""
+	reason := x.offKept(parent)
 	x.locks.Scan(func(l *Lock) bool {
-		if l.Ended {
-			return true
+		if l.Ended || reason != "" {
+			return reason == ""
 		}
 		locked := x.Entry(l.RangeEnd)
 		if locked == nil || parent == nil || !x.isAncestor(locked, parent) {

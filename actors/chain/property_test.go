@@ -79,7 +79,7 @@ func (x *explorer) check() {
 
 // decide is an operator who has some block followed, sensible or not.
 func (x *explorer) decide(t *rapid.T) {
-	x.send(chain.ID, &message.DecideBranch{Request: 9, Root: x.blocks[x.pick(t, "branch")].Block.Root(), Reason: "a test says so"})
+	x.send(chain.ID, &message.DecideBranch{Request: 9, Root: x.blocks[x.pick(t, "branch")].Block.Root(), Reason: "a test says so", Keep: rapid.Bool().Draw(t, "keep")})
 }
 
 // goBack restores the backup. The rig goes on to know every signature, so one slot

@@ -17,12 +17,12 @@ const (
 // that would finalise a range: nothing else is worth the execution layer's time.
 func (x *turn) scheduleBest() {
 	var next []*Entry
-	top := x.top()
+	top, on := x.worth()
 	x.ready.Reverse(func(r rank) bool {
 		if r.number <= top {
 			return false
 		}
-		if e := x.Entry(r.root); e.Status == Stored {
+		if e := x.Entry(r.root); e.Status == Stored && (on == nil || x.isAncestor(on, e)) {
 			next = append(next, e)
 		}
 		return len(next) == 0

@@ -146,6 +146,9 @@ var commands = map[string]func(*rig, *datadriven.TestData){
 	"allow": func(r *rig, d *datadriven.TestData) {
 		r.send(chain.ID, &message.AllowSigning{Request: 1, Reason: d.CmdArgs[0].Key})
 	},
+	"keep": func(r *rig, d *datadriven.TestData) {
+		r.send(chain.ID, &message.DecideBranch{Request: 4, Root: r.blocks[d.CmdArgs[0].Key].Block.Root(), Reason: text(d, "reason", "by a test"), Keep: true})
+	},
 	"decide": func(r *rig, d *datadriven.TestData) {
 		r.send(chain.ID, &message.DecideBranch{Request: 3, Root: r.blocks[d.CmdArgs[0].Key].Block.Root(), Reason: text(d, "reason", "by a test")})
 	},

@@ -65,6 +65,9 @@ type pointers struct {
 	BlindSlot  uint64
 	Recipients []Recipient // of ranges seen, oldest first
 	Undecided  []Undecided // blocks that may yet be approved, oldest first
+	// Kept is the block whose branch an operator has this member keep to until
+	// finality passes it, or nothing.
+	Kept message.BlockID
 
 	candidates []Executing // stored blocks in states of behaviour 1, see [FromBehaviour1]
 }
@@ -141,6 +144,8 @@ func (p *pointers) Fields(f *record.Fields) {
 	f.Uint64(27, &p.BlindSlot)
 	record.List(f, 28, &p.Recipients)
 	record.List(f, 29, &p.Undecided)
+	f.Fixed(30, p.Kept.Root[:])
+	f.Uint64(31, &p.Kept.Number)
 }
 
 func newState() *State {

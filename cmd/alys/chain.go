@@ -15,8 +15,9 @@ func chainCommand() *cli.Command {
 		Name: "chain", Usage: "decide between branches where the rules do not",
 		Description: `Below the activation height of finality a longer branch with a quorum may
 exclude the finalised block. The node reports it (alys status) and stays on its
-own branch until an operator decides.`,
-		Subcommands: []*cli.Command{chainFollowCommand()},
+own branch until an operator decides. And where approval locks on several branches
+stall finality, the operators agree which branch their members keep to.`,
+		Subcommands: []*cli.Command{chainFollowCommand(), chainKeepCommand()},
 	}
 }
 

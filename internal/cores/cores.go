@@ -58,6 +58,6 @@ func NewMachine(id journal.ID, work chain.Work) (*actors.Machine, error) {
 		&message.PublishBlock{}, &message.PublishWork{}, &message.FetchBlocks{}, &message.OperatorAnswer{},
 		&message.SignApproval{}, &message.SignStatement{}, &message.PublishApproval{},
 		&message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.LockEnded{}, &message.StatementMade{},
-		&message.BranchExcluded{}, &message.BranchDecided{}, &message.FinalityConflict{},
+		&message.BranchExcluded{}, &message.BranchDecided{}, &message.BranchKept{}, &message.FinalityConflict{},
 	})
 }

@@ -41,8 +41,28 @@ func (n *Node) FollowBranch(ctx context.Context, root, reason string) error {
 	if n.view.snapshot().Excluded == nil { // what changes nothing becomes no turn
 		return refused("no branch with a quorum excludes the finalised block: there is nothing to decide")
 	}
+	return n.decide(ctx, &message.DecideBranch{Root: tip, Reason: reason})
+}
+
+// KeepToBranch has the node keep to the branch of the block with this root until
+// finality passes the block, whatever other branch is longer: an operator's
+// decision in a federation that stalls. The finalised block as root ends that.
+// ErrRefused: the node does not do it, and the error says why.
+func (n *Node) KeepToBranch(ctx context.Context, root, reason string) error {
+	if err := CheckReason(reason); err != nil {
+		return err
+	}
+	at, err := ParseRoot(root)
+	if err != nil {
+		return err
+	}
+	return n.decide(ctx, &message.DecideBranch{Root: at, Reason: reason, Keep: true})
+}
+
+func (n *Node) decide(ctx context.Context, m *message.DecideBranch) error {
 	answer, err := n.ask(ctx, chain.ID, func(request uint64) core.Message {
-		return &message.DecideBranch{Request: request, Root: tip, Reason: reason}
+		m.Request = request
+		return m
 	})
 	if err != nil {
 		return err

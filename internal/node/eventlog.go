@@ -153,6 +153,9 @@ func (l *eventLog) rare(e event) {
 	case *message.BranchDecided:
 		e.height = m.Number
 		l.write(slog.LevelWarn, e, "an operator decided for another branch", "block", m.Root, "abandoned", id(m.Abandoned), "ancestor", id(m.Ancestor), "reason", m.Reason)
+	case *message.BranchKept:
+		e.height = m.Number
+		l.write(slog.LevelWarn, e, "an operator has this member keep to a branch until finality passes its block", "block", m.Root, "reason", m.Reason)
 	case *message.FinalityConflict:
 		l.write(slog.LevelError, e, "two conflicting ranges are final: the node stops, keep both proofs",
 			"ours", id(m.Ours), "our_carrier", m.OurCarrier, "other", id(m.Other), "other_carrier", m.OtherCarrier)

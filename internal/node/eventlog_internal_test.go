@@ -166,7 +166,7 @@ func everyFact() []core.Message {
 		&message.BlockConnected{Number: 6}, &message.BlockReverted{Number: 6}, &message.HeadChanged{Number: 6}, &message.BlockFinalized{Number: 6},
 		&message.BlockRefused{Number: 6}, &message.BlockProduced{Number: 6}, &message.SlotSkipped{}, &message.ClockStepped{}, &message.ClockStepped{Agreeing: true},
 		&message.WorkQueued{}, &message.WorkDropped{}, &message.LegacyImported{}, &message.LegacyDiffers{}, &message.SigningHeld{}, &message.SigningReleased{},
-		&message.BranchExcluded{}, &message.BranchDecided{}, &message.FinalityConflict{}, &message.ApprovalMade{}, &message.ApprovalWithheld{},
+		&message.BranchExcluded{}, &message.BranchDecided{}, &message.BranchKept{}, &message.FinalityConflict{}, &message.ApprovalMade{}, &message.ApprovalWithheld{},
 		&message.LockEnded{}, &message.StatementMade{},
 	}
 }

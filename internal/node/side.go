@@ -133,6 +133,9 @@ func (n *Node) adminHandlers() admin.Handlers {
 		FollowBranch: func(ctx context.Context, root, reason string) error {
 			return refusal(n.FollowBranch(ctx, root, reason))
 		},
+		KeepToBranch: func(ctx context.Context, root, reason string) error {
+			return refusal(n.KeepToBranch(ctx, root, reason))
+		},
 		State: func(ctx context.Context, rangeEnd string) (string, error) {
 			statement, err := n.State(ctx, rangeEnd)
 			return statement, refusal(err)

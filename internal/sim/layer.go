@@ -6,6 +6,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/AnduroProject/alys-go/actors"
+	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
@@ -57,6 +58,7 @@ func (q *engineQueue) run(m core.Message) core.Message {
 			w.fail("journal", []*member{q.p.m}, "a block to execute: %v", err)
 			return nil
 		}
+		q.p.feed(blocks[0])
 		result, err := layer.Import(&message.ImportPayloads{Blocks: blocks, Finalized: m.Finalized}, w.work.Decode)
 		if err != nil {
 			w.fail("journal", []*member{q.p.m}, "%v", err)
@@ -122,6 +124,35 @@ func (p *process) level() bool {
 		return false
 	}
 	return true
+}
+
+// feed gives the execution layer what it lost of the branch below a block that is to be
+// executed, one off the head's branch too, as the node's edge does. The node reads
+// those payloads in the imports of its journal; here the registry has the same ones.
+func (p *process) feed(first message.Block) {
+	layer := p.m.layer
+	signed, _, err := p.m.w.work.Decode(first.Signed.Data)
+	if err != nil || layer.Limit == 0 {
+		return
+	}
+	var lost []message.Block
+	at := p.m.w.blocks.get(signed.Block.ParentHash)
+	for ; at != nil && !layer.Knows(at.payload); at = p.m.w.blocks.get(at.parent) {
+		if e := p.m.state().Entry(at.root); e == nil || e.Status != chain.Executed && e.Status != chain.Connected {
+			return // it was never executed here: the journal has no import of it
+		}
+		lost = append(lost, message.Block{Signed: record.NewContent(at.signed.Encode())})
+	}
+	if at == nil || len(lost) == 0 {
+		return
+	}
+	slices.Reverse(lost)
+	limit := layer.Limit
+	layer.Limit = -1
+	if _, err := layer.Import(&message.ImportPayloads{Blocks: lost}, p.m.w.work.Decode); err != nil {
+		p.m.w.fail("journal", []*member{p.m}, "member %d: feeding its execution layer: %v", p.m.index, err)
+	}
+	layer.Limit = limit
 }
 
 // missing returns the blocks up to root that the layer lacks, oldest first.

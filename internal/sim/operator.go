@@ -1,6 +1,10 @@
 package sim
 
 import (
+	"bytes"
+	"cmp"
+	"slices"
+
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/AnduroProject/alys-go/actors/chain"
@@ -11,14 +15,15 @@ import (
 	"github.com/AnduroProject/alys-go/internal/sim/standin"
 )
 
-// operator is what the members' operators do together when finality stalls: they
-// agree on the branch of the highest head, state never to approve range ends that it
-// excludes, and release the locks on them with n - Q + 1 statements. Before the
-// activation height they also decide for a branch that excludes a finalised block.
+// operator is what the members' operators do together when finality stalls, as
+// docs/operator.md has it: they agree on the range end that most members locked,
+// keep all members to its branch, state never to approve range ends that it excludes,
+// and release the locks on those with n - Q + 1 statements. They stay with it until finality has
+// passed it: who changes his mind binds members to both sides by their statements. Before the activation height they also decide for a
+// branch that excludes a finalised block.
 type operator struct {
-	w        *world
-	agreed   common.Hash // the branch goes through it
-	agreedAt uint64      // finalised height at which they agreed
+	w      *world
+	agreed common.Hash // the branch goes through it
 }
 
 // patience is how long operators look at a stall, and how often they act.
@@ -34,14 +39,11 @@ func (o *operator) start() {
 }
 
 func (o *operator) act() {
-	target := o.target()
-	if target == (common.Hash{}) {
-		return
-	}
 	o.handAround()
 	if o.w.now-o.w.oracle.grown < 2*patience {
 		return // first see whether that was all that was missing
 	}
+	agreed := o.agree()
 	for _, v := range o.w.oracle.views {
 		if v.m == nil || v.m.process == nil || !v.m.honest() {
 			continue
@@ -49,12 +51,33 @@ func (o *operator) act() {
 		if v.excluded != nil {
 			o.decide(v)
 		}
-		for _, l := range v.locks {
-			if on, known := o.w.blocks.contains(target, l.end); known && !on {
-				o.release(v.m, l.end)
+		if agreed != (common.Hash{}) {
+			o.keep(v.m, agreed)
+		}
+		for _, end := range v.ends() {
+			if o.left(end) {
+				o.release(v.m, end)
 			}
 		}
 	}
+}
+
+// left reports whether all members that are up keep to a branch without a range end.
+// Before that nobody is bound by a statement about it.
+func (o *operator) left(end common.Hash) bool {
+	return !slices.ContainsFunc(o.w.members, func(m *member) bool {
+		return alive(m) && m.honest() && (m.state().Kept.Number == 0 || o.together(m.state().Kept.Root, end))
+	})
+}
+
+// ends are the range ends that bind the member.
+func (v *view) ends() (list []common.Hash) {
+	for _, l := range v.locks {
+		if !slices.Contains(list, l.end) {
+			list = append(list, l.end)
+		}
+	}
+	return list
 }
 
 // handAround gives carriers that lock members, and the approvals of them, to everybody
@@ -96,33 +119,121 @@ func (o *operator) hand(root common.Hash) {
 	}
 }
 
-// target is the highest head of an honest member that is up, on the branch that the
-// operators agreed on before, while there is one: who changes his mind binds members
-// to both sides by their statements.
-func (o *operator) target() (head common.Hash) {
-	if o.agreedAt != o.w.oracle.finalized {
-		o.agreed, o.agreedAt = common.Hash{}, o.w.oracle.finalized
+// settled is the range end that the operators agreed on, while it is not final,
+// somebody up can show it, and the range ends that it excludes can be left.
+func (o *operator) settled() common.Hash {
+	b := o.w.blocks.get(o.agreed)
+	if b == nil || b.number <= o.w.oracle.finalized || !o.shown(o.agreed) || !o.leaves(o.agreed) {
+		o.agreed = common.Hash{}
 	}
-	height := 0
-	for range 2 {
-		for _, v := range o.w.oracle.views {
-			if v.m == nil || v.m.process == nil || !v.m.honest() || len(v.branch) <= height {
-				continue
-			}
-			tip := v.branch[len(v.branch)-1]
-			if on, _ := o.w.blocks.contains(tip, o.agreed); on || o.agreed == (common.Hash{}) {
-				height, head = len(v.branch), tip
+	return o.agreed
+}
+
+// agree returns the range end whose branch members are to keep to, the zero hash for
+// none. It is chosen when enough members are up that others can state what a release
+// takes: with h >= 2(n - Q) + 1 honest members up, at least n - Q + 1 of them never approved
+// the end that fewer approved of two that exclude each other, for nobody approved both.
+// (docs/formats/approval-lock.md)
+func (o *operator) agree() common.Hash {
+	settled, up := o.settled(), 0
+	for _, m := range o.w.members {
+		if alive(m) && m.honest() {
+			up++
+		}
+	}
+	if up > 2*(o.w.opt.Members-o.w.quorum()) {
+		o.agreed = o.choose(settled)
+	}
+	return o.agreed
+}
+
+// choose returns the range end that most members that are up approved, then the one
+// that most did of those that stand on it, and so on.
+func (o *operator) choose(chosen common.Hash) common.Hash {
+	for {
+		ends := o.ends(chosen)
+		if len(ends) == 0 {
+			return chosen
+		}
+		next, most := chosen, 0
+		for _, end := range ends {
+			if n := o.approvers(end); n > most || n == most && o.lower(end, next) {
+				next, most = end, n
 			}
 		}
-		if height > 0 {
-			break
+		chosen = next
+	}
+}
+
+// ends are the range ends that bind members that are up, of those that are open.
+func (o *operator) ends(chosen common.Hash) (list []common.Hash) {
+	for _, v := range o.w.oracle.views {
+		if v.m == nil || !alive(v.m) || !v.m.honest() {
+			continue
 		}
-		o.agreed = common.Hash{} // everybody left it
+		for _, end := range v.ends() {
+			if o.open(end, chosen) && !slices.Contains(list, end) {
+				list = append(list, end)
+			}
+		}
 	}
-	if o.agreed == (common.Hash{}) {
-		o.agreed = head
+	return list
+}
+
+// open reports whether a range end is above the finalised block and stands on what
+// is chosen already.
+func (o *operator) open(end, chosen common.Hash) bool {
+	b := o.w.blocks.get(end)
+	if b == nil || b.number <= o.w.oracle.finalized || end == chosen || !o.shown(end) {
+		return false
 	}
-	return head
+	on, _ := o.w.blocks.contains(end, chosen)
+	return on || chosen == (common.Hash{})
+}
+
+// shown reports whether a member that is up can keep to a block, and show the others
+// the quorum on its branch. Nothing was stated or released for one that nobody can.
+func (o *operator) shown(root common.Hash) bool {
+	return slices.ContainsFunc(o.w.members, func(m *member) bool {
+		return alive(m) && m.honest() && m.state().Unkeepable(root) == ""
+	})
+}
+
+// approvers counts the honest members up that approved a carrier of a range end.
+func (o *operator) approvers(end common.Hash) (n int) {
+	for _, m := range o.w.members {
+		if alive(m) && m.honest() && m.signer.ends[end] {
+			n++
+		}
+	}
+	return n
+}
+
+// lower orders range ends that as many approved: the lower one, for others stand on it.
+func (o *operator) lower(a, b common.Hash) bool {
+	x, y := o.w.blocks.get(a), o.w.blocks.get(b)
+	return cmp.Or(cmp.Compare(x.number, y.number), bytes.Compare(a[:], b[:])) < 0
+}
+
+// together reports whether two blocks are on one branch.
+func (o *operator) together(a, b common.Hash) bool {
+	one, _ := o.w.blocks.contains(a, b)
+	other, _ := o.w.blocks.contains(b, a)
+	return one || other
+}
+
+// keep has a member keep to the branch agreed on.
+func (o *operator) keep(m *member, agreed common.Hash) {
+	if m.state().Kept.Root == agreed || m.state().Finalized.Number >= o.w.blocks.get(agreed).number {
+		return
+	}
+	m.process.ask(chain.ID, func(request uint64) core.Message {
+		return &message.DecideBranch{Request: request, Root: agreed, Reason: "finality stalls", Keep: true}
+	}, func(answer core.Message) {
+		if a, ok := answer.(*message.OperatorAnswer); ok && !a.Done {
+			o.w.tell("m%d does not keep to %s: %s", m.index, name(agreed), a.Reason)
+		}
+	})
 }
 
 func (o *operator) decide(v *view) {
@@ -182,11 +293,13 @@ func (o *operator) gather(end common.Hash) {
 
 // canRelease reports whether every lock that stands against the branch agreed on can
 // be released: enough members never approved the range end.
-func (o *operator) canRelease() bool {
-	target := o.target()
+func (o *operator) canRelease() bool { return o.leaves(o.choose(o.settled())) }
+
+// leaves reports whether every lock that stands against a block can be released.
+func (o *operator) leaves(agreed common.Hash) bool {
 	for _, v := range o.w.oracle.views {
-		for _, l := range v.locks {
-			if on, _ := o.w.blocks.contains(target, l.end); !on && o.free(l.end) < o.w.opt.Members-o.w.quorum()+1 {
+		for _, end := range v.ends() {
+			if agreed != (common.Hash{}) && !o.together(agreed, end) && o.free(end) < o.w.opt.Members-o.w.quorum()+1 {
 				return false
 			}
 		}
@@ -195,10 +308,10 @@ func (o *operator) canRelease() bool {
 }
 
 // free counts the honest members that never approved a carrier of a range end, and
-// may still say so.
+// may still say so or have said so.
 func (o *operator) free(end common.Hash) (n int) {
 	for _, m := range o.w.members {
-		if m.honest() && !m.gone && !m.signer.ends[end] {
+		if m.signer.stated[end] || m.honest() && !m.gone && !m.signer.ends[end] {
 			n++
 		}
 	}

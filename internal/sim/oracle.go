@@ -70,7 +70,7 @@ func (o *oracle) fact(m *member, ref core.Ref, fact core.Message) {
 	}
 	v.turn.changed = true
 	switch fact.(type) {
-	case *message.ApprovalWithheld, *message.LockEnded, *message.BranchExcluded, *message.BranchDecided, *message.WorkDropped:
+	case *message.ApprovalWithheld, *message.LockEnded, *message.BranchExcluded, *message.BranchDecided, *message.BranchKept, *message.WorkDropped:
 		o.w.tell("m%d: %s", m.index, describe(fact))
 	}
 	switch f := fact.(type) {
@@ -293,10 +293,20 @@ func (o *oracle) lockEnds(v *view, f message.LockEnded) {
 	}
 }
 
-// undivided reports whether no honest member knows of a longer quorum branch that
-// excludes its finalised block.
+// undivided reports whether the branches of all honest members have the finalised
+// blocks of all of them, or end below those.
 func (o *oracle) undivided() bool {
-	return !slices.ContainsFunc(o.views, func(v *view) bool { return v.m != nil && v.m.honest() && v.excluded != nil })
+	for _, a := range o.views {
+		for _, b := range o.views {
+			if a.m == nil || b.m == nil || !a.m.honest() || !b.m.honest() || a.finalized.Root == (common.Hash{}) {
+				continue
+			}
+			if !o.oneBranch(a.finalized, message.BlockID{Root: o.head(b), Number: uint64(len(b.branch) - 1)}) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // caughtUp reads the facts of turns that were on disk when the last life ended,

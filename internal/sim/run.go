@@ -62,10 +62,13 @@ func Run(o Options) (*Result, error) {
 
 // calm lets time pass and wants progress.
 func (w *world) calm(end int64) {
-	healed := w.now
+	owed := w.now // since when it is, without a break
 	for w.now < end && w.failure == nil {
 		w.run(min(w.now+slot, end))
-		if w.now-healed > w.progressBound() && w.owesProgress() {
+		if !w.owesProgress() {
+			owed = w.now
+		}
+		if w.now-owed > w.progressBound() {
 			w.oracle.progressing(w.progressBound())
 		}
 	}
@@ -74,8 +77,10 @@ func (w *world) calm(end int64) {
 // owesProgress reports whether the rules in force promise progress. Before finality
 // has its activation height a carrier that lost to a longer branch finalises nothing
 // even with its quorum, and then its end is locked by more members than leave enough
-// others for a release; nor can a rule promise decisions about a branch that excludes
-// a finalised block. (architecture.md 4, Finality)
+// others for a release. Nor does a rule promise anything while a member's finalised block
+// is not on the branch of another: neither approves the other's carriers, and only an
+// operator's decision unites them, which is for a longer branch and no sooner than
+// that is reported. (architecture.md 4, Finality)
 func (w *world) owesProgress() bool {
 	if spec.Active(w.opt.Finality, w.oracle.finalized+1) {
 		return true

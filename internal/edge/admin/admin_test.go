@@ -298,6 +298,27 @@ func TestFollowBranch(t *testing.T) {
 	}
 }
 
+// And one to keep to a branch.
+func TestKeepToBranch(t *testing.T) {
+	var got [2]string
+	answer := error(nil)
+	c, _ := serve(t, shortDir(t), Handlers{KeepToBranch: func(_ context.Context, root, reason string) error {
+		got = [2]string{root, reason}
+		return answer
+	}})
+	if err := c.KeepToBranch(context.Background(), "0x02", "finality stalls"); err != nil || got != [2]string{"0x02", "finality stalls"} {
+		t.Errorf("%v, %q", err, got)
+	}
+	answer = errors.Join(fault.New(fault.Invalid, "block 0x02 was refused"), ErrRefused)
+	if err := c.KeepToBranch(context.Background(), "0x02", "x"); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "was refused") {
+		t.Errorf("refused: %v", err)
+	}
+	bare, _ := serve(t, shortDir(t), Handlers{})
+	if err := bare.KeepToBranch(context.Background(), "0x02", "x"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("not offered: %v", err)
+	}
+}
+
 // So do statements about range ends, and releases by them.
 func TestStatements(t *testing.T) {
 	var got []string

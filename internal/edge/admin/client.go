@@ -94,6 +94,16 @@ func (c *Client) FollowBranch(ctx context.Context, root, reason string) error {
 	return c.do(ctx, http.MethodPost, "/chain/follow", body, nil)
 }
 
+// KeepToBranch has the node keep to the branch of a block until finality passes it;
+// the reason is kept in its journal. The error wraps [ErrRefused] when it does not.
+func (c *Client) KeepToBranch(ctx context.Context, root, reason string) error {
+	body, err := json.Marshal(followRequest{Root: root, Reason: reason})
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "reason")
+	}
+	return c.do(ctx, http.MethodPost, "/chain/keep", body, nil)
+}
+
 // Statement has the node sign that it never approves a range end, and returns the
 // statement as INDEX:HEX. The error wraps [ErrRefused] when it does not.
 func (c *Client) Statement(ctx context.Context, rangeEnd string) (string, error) {

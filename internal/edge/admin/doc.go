@@ -15,6 +15,7 @@
 //	POST /signing/statement {"range_end": "0x..."} 200 {"statement":"2:..."} once it is made
 //	POST /signing/release {"range_end": "0x...", "statements": [...], "reason": "..."} 200 {"released":true}
 //	POST /chain/follow {"root": "0x…", "reason": "..."} 200 {"followed":true} once the branch is the head's
+//	POST /chain/keep {"root": "0x…", "reason": "..."} 200 {"kept":true} once the decision is in the journal
 //	POST /snapshot {}                     what Handlers.Snapshot returns, once the snapshot is on disk
 //	POST /archive {"before": n}           what Handlers.Archive returns
 //	GET  /livez                           200 {"live":true}

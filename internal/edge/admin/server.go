@@ -45,6 +45,9 @@ type Handlers struct {
 	// FollowBranch has the branch followed that ends in the block with this root, in
 	// hex, although it excludes the finalised block. Errors as for AllowSigning.
 	FollowBranch func(ctx context.Context, root, reason string) error
+	// KeepToBranch has the branch of the block with this root kept to until finality
+	// passes the block, for the reason given.
+	KeepToBranch func(ctx context.Context, root, reason string) error
 	// State has the node sign that it never approves a range end, 0x and 64 hex
 	// digits, and returns the statement as INDEX:HEX.
 	State func(ctx context.Context, rangeEnd string) (statement string, err error)
@@ -126,6 +129,7 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST /signing/statement", s.makeStatement)
 	mux.HandleFunc("POST /signing/release", s.releaseLock)
 	mux.HandleFunc("POST /chain/follow", s.followBranch)
+	mux.HandleFunc("POST /chain/keep", s.keepToBranch)
 	mux.HandleFunc("POST /snapshot", s.takeSnapshot)
 	mux.HandleFunc("POST /archive", s.archive)
 	mux.HandleFunc("GET /log/levels", s.logLevels)
@@ -234,7 +238,7 @@ func (s *server) allowSigning(w http.ResponseWriter, r *http.Request) {
 	reply(w, map[string]bool{"allowed": true}, s.handlers.AllowSigning(ctx, request.Reason))
 }
 
-// followRequest is the body of POST /chain/follow.
+// followRequest is the body of POST /chain/follow and /chain/keep.
 type followRequest struct {
 	Root   string `json:"root"`
 	Reason string `json:"reason"`
@@ -252,6 +256,19 @@ func (s *server) followBranch(w http.ResponseWriter, r *http.Request) {
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // the branch is executed first
 	reply(w, map[string]bool{"followed": true}, s.handlers.FollowBranch(r.Context(), request.Root, request.Reason))
+}
+
+func (s *server) keepToBranch(w http.ResponseWriter, r *http.Request) {
+	if s.handlers.KeepToBranch == nil {
+		notOffered(w, r)
+		return
+	}
+	var request followRequest
+	if err := decode(w, r, &request); err != nil {
+		refuse(w, err)
+		return
+	}
+	reply(w, map[string]bool{"kept": true}, s.handlers.KeepToBranch(r.Context(), request.Root, request.Reason))
 }
 
 // statementRequest is the body of POST /signing/statement.

@@ -7,11 +7,14 @@ import (
 )
 
 // DecideBranch is an operator's decision to follow the quorum branch that ends in Root
-// although it excludes the finalised block. (architecture.md 4, Finality)
+// although it excludes the finalised block (architecture.md 4, Finality), or, with Keep, to
+// keep to the branch of a block that stands on the finalised one, whatever other branch is
+// longer, until finality passes the block.
 type DecideBranch struct {
 	Request uint64
 	Root    common.Hash
 	Reason  string
+	Keep    bool
 }
 
 // Type implements core.Message.
@@ -24,6 +27,29 @@ func (*DecideBranch) Schema() uint32 { return 1 }
 func (m *DecideBranch) Fields(f *record.Fields) {
 	f.Uint64(1, &m.Request)
 	f.Fixed(2, m.Root[:])
+	f.String(3, &m.Reason)
+	f.Bool(4, &m.Keep)
+}
+
+// BranchKept is the fact that an operator has this member keep to the branch of a block: the
+// head is on it as soon as a block of it with a quorum is executed, and no carrier beside it is
+// approved. The finalised block as Root ends that.
+type BranchKept struct {
+	Root   common.Hash
+	Number uint64
+	Reason string
+}
+
+// Type implements core.Message.
+func (*BranchKept) Type() string { return "branch_kept" }
+
+// Schema implements core.Message.
+func (*BranchKept) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *BranchKept) Fields(f *record.Fields) {
+	f.Fixed(1, m.Root[:])
+	f.Uint64(2, &m.Number)
 	f.String(3, &m.Reason)
 }
 

@@ -42,7 +42,7 @@ func every() []schema.Typed {
 		&message.JournalIncident{}, &message.AllowSigning{}, &message.SigningAnswer{}, &message.SigningHeld{}, &message.SigningReleased{},
 		&message.SignApproval{}, &message.ApprovalSigned{}, &message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.LockEnded{},
 		&message.NeverApprove{}, &message.SignStatement{}, &message.StatementSigned{}, &message.StatementMade{}, &message.ReleaseLock{}, &message.OperatorAnswer{},
-		&message.DecideBranch{}, &message.BranchDecided{}, &message.BranchExcluded{}, &message.FinalityConflict{},
+		&message.DecideBranch{}, &message.BranchDecided{}, &message.BranchKept{}, &message.BranchExcluded{}, &message.FinalityConflict{},
 		&message.MoveHead{}, &message.UpdateForkchoice{}, &message.ForkchoiceUpdated{}, &message.HeadRefused{},
 		&message.PublishBlock{}, &message.PublishApproval{}, &message.PublishWork{}, &message.FetchBlocks{},
 		&core.Expired{}, &core.ActorFailed{},
