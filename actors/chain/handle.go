@@ -188,13 +188,37 @@ func (x *turn) importGenesis(m *message.NodeConfigured) {
 
 // blocksReceived judges blocks in order and draws the conclusions.
 func (x *turn) blocksReceived(m *message.BlocksReceived) {
+	refused := make(map[common.Hash]bool) // looked up only, never ranged over
 	for _, b := range m.Blocks {
-		ok := x.accept(Executing{Signed: b.Signed, HasFees: b.HasFees, Fees: b.Fees}, m.Origin)
-		if !ok && (m.Origin == Legacy || m.Origin == Sync) {
+		if m.Origin == Sync && x.standsOn(b.Signed.Data, refused) {
+			continue
+		}
+		if x.accept(Executing{Signed: b.Signed, HasFees: b.HasFees, Fees: b.Fees}, m.Origin) {
+			continue
+		}
+		if m.Origin == Legacy {
 			break // each block stands on the one before it
+		}
+		if _, root, err := x.work.Decode(b.Signed.Data); err == nil && x.Entry(root) == nil && x.Orphan(root) == nil {
+			refused[root] = true
 		}
 	}
 	x.settle()
+}
+
+// standsOn reports whether a block stands on one of those that were refused, and
+// counts it among them: of what a peer sends in one answer most is one branch, and
+// the blocks above a bad one need not wait for it.
+func (x *turn) standsOn(signed []byte, refused map[common.Hash]bool) bool {
+	if len(refused) == 0 {
+		return false
+	}
+	b, root, err := x.work.Decode(signed)
+	if err != nil || !refused[b.Block.ParentHash] {
+		return false
+	}
+	refused[root] = true
+	return true
 }
 
 // queueWork takes a proof that the miner actor has checked, checks it again
