@@ -72,7 +72,12 @@ MUTANT_RUNS ?= 3000
 
 .PHONY: reorg
 reorg: ## Properties of reorganisations on all processors (RUNS=20000), then deliberate bugs that they must catch
-	$(GO) test -count=1 -timeout 60m -v -run '^TestProperties$$' ./internal/sim/reorg -rapid.checks=$$(($(RUNS) / $$(nproc)))
+	ALYS_REORG_RANDOM=1 $(GO) test -count=1 -timeout 60m -v -run '^TestProperties$$' ./internal/sim/reorg -rapid.checks=$$(($(RUNS) / $$(nproc)))
+	ALYS_REORG_MUTANTS=$(MUTANT_RUNS) $(GO) test -count=1 -timeout 60m -v -run '^TestMutants$$' ./internal/sim/reorg
+
+.PHONY: reorg-seeds
+reorg-seeds: ## The scenarios of seeds 0 to RUNS, the same every time, then the deliberate bugs
+	ALYS_REORG_SEEDS=$(RUNS) $(GO) test -count=1 -timeout 60m -v -run '^TestSearch$$' ./internal/sim/reorg
 	ALYS_REORG_MUTANTS=$(MUTANT_RUNS) $(GO) test -count=1 -timeout 60m -v -run '^TestMutants$$' ./internal/sim/reorg
 
 # geth at the version of go.mod.

@@ -63,11 +63,12 @@ type turn struct {
 
 	learnt []common.Hash                 // blocks that reached their quorum, or were executed with it
 	bodies map[common.Hash]*block.Signed // blocks executed in this turn; looked up only
+	faulty map[common.Hash]bool          // blocks refused in this turn for what their root covers; looked up only
 }
 
 // Handle implements core.Core.
 func (c *Chain) Handle(state core.State, m core.Message, t core.Turn, out *core.Out) {
-	x := &turn{State: state.(*State), Turn: t, out: out, work: c.work, bodies: make(map[common.Hash]*block.Signed)}
+	x := &turn{State: state.(*State), Turn: t, out: out, work: c.work, bodies: make(map[common.Hash]*block.Signed), faulty: make(map[common.Hash]bool)}
 	switch m := m.(type) {
 	case *message.NodeConfigured:
 		x.nodeConfigured(m)
@@ -166,7 +167,7 @@ func (x *turn) nodeConfigured(m *message.NodeConfigured) {
 	}
 	x.tellMiner(true, nil)
 	x.readClock()
-	x.fetchAgain()
+	x.fetchAgain(true)
 }
 
 func (x *turn) importGenesis(m *message.NodeConfigured) {
@@ -188,36 +189,30 @@ func (x *turn) importGenesis(m *message.NodeConfigured) {
 
 // blocksReceived judges blocks in order and draws the conclusions.
 func (x *turn) blocksReceived(m *message.BlocksReceived) {
-	refused := make(map[common.Hash]bool) // looked up only, never ranged over
 	for _, b := range m.Blocks {
-		if m.Origin == Sync && x.standsOn(b.Signed.Data, refused) {
+		if m.Origin == Sync && x.standsOnFaulty(b.Signed.Data) {
 			continue
 		}
-		if x.accept(Executing{Signed: b.Signed, HasFees: b.HasFees, Fees: b.Fees}, m.Origin) {
-			continue
-		}
-		if m.Origin == Legacy {
+		ok := x.accept(Executing{Signed: b.Signed, HasFees: b.HasFees, Fees: b.Fees}, m.Origin)
+		if !ok && m.Origin == Legacy {
 			break // each block stands on the one before it
-		}
-		if _, root, err := x.work.Decode(b.Signed.Data); err == nil && x.Entry(root) == nil && x.Orphan(root) == nil {
-			refused[root] = true
 		}
 	}
 	x.settle()
 }
 
-// standsOn reports whether a block stands on one of those that were refused, and
-// counts it among them: of what a peer sends in one answer most is one branch, and
-// the blocks above a bad one need not wait for it.
-func (x *turn) standsOn(signed []byte, refused map[common.Hash]bool) bool {
-	if len(refused) == 0 {
+// standsOnFaulty reports whether a block stands on one that this turn found to be
+// at fault, and counts it among them: what a peer sends in one answer is one
+// branch most of the time.
+func (x *turn) standsOnFaulty(signed []byte) bool {
+	if len(x.faulty) == 0 {
 		return false
 	}
 	b, root, err := x.work.Decode(signed)
-	if err != nil || !refused[b.Block.ParentHash] {
+	if err != nil || !x.faulty[b.Block.ParentHash] {
 		return false
 	}
-	refused[root] = true
+	x.faulty[root] = true
 	return true
 }
 

@@ -225,10 +225,14 @@ func (x *turn) fetched(root common.Hash) {
 	}
 }
 
-// fetchAgain asks again for what is still missing: at the start of a run, and at
-// the slots of a member.
-func (x *turn) fetchAgain() {
-	for _, f := range append([]Fetch(nil), x.Fetches...) {
+// fetchAgain asks again for what is still missing: at the slots of a member, and at
+// the start of a run, when whoever was asked before has nobody to answer any more.
+func (x *turn) fetchAgain(started bool) {
+	asked := append([]Fetch(nil), x.Fetches...)
+	if started {
+		x.Fetches = nil
+	}
+	for _, f := range asked {
 		x.fetch(f)
 	}
 }

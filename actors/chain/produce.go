@@ -48,7 +48,7 @@ func (x *turn) timerFired(m *message.TimerFired) {
 		x.LastSlot = slot
 		x.use(slot, uint64(m.Wall)/1000)
 	}
-	x.fetchAgain()
+	x.fetchAgain(false)
 	x.armTimer(m.Wall)
 }
 

@@ -45,6 +45,10 @@ func wrongSource(field, format string, args ...any) *refusal {
 	return no
 }
 
+// blames reports whether what the root covers is at fault: every copy of the block
+// is refused then. Approvals are beside it; another copy may have better ones.
+func (r *refusal) blames() bool { return !r.again && r.field != "approvals" }
+
 // refusedBy is a verdict as a refusal.
 func refusedBy(v rules.Verdict) *refusal {
 	return &refusal{field: v.Field, grade: v.Grade, reason: v.Reason, again: v.Grade != fault.Invalid}
@@ -85,7 +89,10 @@ func (x *turn) take(b Executing, origin string) (e *Entry, waits bool) {
 	parent, no := x.validate(signed, root, origin)
 	if no != nil {
 		x.refuse(id, origin, no)
-		x.abandon(root)
+		if no.blames() {
+			x.faulty[root] = true
+			x.abandon(root)
+		}
 		return nil, false
 	}
 	return x.store(b, signed, root, parent, origin), false
