@@ -31,6 +31,7 @@ func (n *node) fact(m core.Message) {
 	case *message.BlockConnected:
 		n.foldFact(m)
 		n.connected(m)
+		delete(n.excluded, m.Root) // followed by a decision, it may be excluded anew
 	case *message.BlockReverted:
 		n.foldFact(m)
 		n.w.stats.Reverted++
