@@ -66,64 +66,40 @@ func (c *Client) Status(ctx context.Context, v any) error {
 // Checkpoint asks for a checkpoint in dir, an absolute path that does not exist,
 // and stores the node's answer in v, unless nil. It returns when the checkpoint is there.
 func (c *Client) Checkpoint(ctx context.Context, dir string, v any) error {
-	body, err := json.Marshal(checkpointRequest{Dir: dir})
-	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "directory for the checkpoint")
-	}
-	return c.do(ctx, http.MethodPost, "/checkpoint", body, v)
+	return c.post(ctx, "/checkpoint", "directory for the checkpoint", checkpointRequest{Dir: dir}, v)
 }
 
 // AllowSigning ends a hold of the node's signature; the reason is kept in its
 // journal. The error wraps [ErrRefused] when nothing is held.
 func (c *Client) AllowSigning(ctx context.Context, reason string) error {
-	body, err := json.Marshal(allowRequest{Reason: reason})
-	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "reason")
-	}
-	return c.do(ctx, http.MethodPost, "/signing/allow", body, nil)
+	return c.post(ctx, "/signing/allow", "reason", allowRequest{Reason: reason}, nil)
 }
 
 // FollowBranch has the node follow the branch that ends in a block although it
 // excludes the finalised one; the reason is kept in its journal. It returns when the
 // branch is the head's. The error wraps [ErrRefused] when the node does not do it.
 func (c *Client) FollowBranch(ctx context.Context, root, reason string) error {
-	body, err := json.Marshal(followRequest{Root: root, Reason: reason})
-	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "reason")
-	}
-	return c.do(ctx, http.MethodPost, "/chain/follow", body, nil)
+	return c.post(ctx, "/chain/follow", "reason", followRequest{Root: root, Reason: reason}, nil)
 }
 
 // KeepToBranch has the node keep to the branch of a block until finality passes it;
 // the reason is kept in its journal. The error wraps [ErrRefused] when it does not.
 func (c *Client) KeepToBranch(ctx context.Context, root, reason string) error {
-	body, err := json.Marshal(followRequest{Root: root, Reason: reason})
-	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "reason")
-	}
-	return c.do(ctx, http.MethodPost, "/chain/keep", body, nil)
+	return c.post(ctx, "/chain/keep", "reason", followRequest{Root: root, Reason: reason}, nil)
 }
 
 // Statement has the node sign that it never approves a range end, and returns the
 // statement as INDEX:HEX. The error wraps [ErrRefused] when it does not.
 func (c *Client) Statement(ctx context.Context, rangeEnd string) (string, error) {
-	body, err := json.Marshal(statementRequest{RangeEnd: rangeEnd})
-	if err != nil {
-		return "", fault.Wrap(fault.Invalid, err, "range end")
-	}
 	var answer statementAnswer
-	err = c.do(ctx, http.MethodPost, "/signing/statement", body, &answer)
+	err := c.post(ctx, "/signing/statement", "range end", statementRequest{RangeEnd: rangeEnd}, &answer)
 	return answer.Statement, err
 }
 
 // ReleaseLock ends the node's lock on a range end by statements of others. The
 // error wraps [ErrRefused] when they do not suffice.
 func (c *Client) ReleaseLock(ctx context.Context, rangeEnd string, statements []string, reason string) error {
-	body, err := json.Marshal(releaseRequest{RangeEnd: rangeEnd, Statements: statements, Reason: reason})
-	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "release")
-	}
-	return c.do(ctx, http.MethodPost, "/signing/release", body, nil)
+	return c.post(ctx, "/signing/release", "release", releaseRequest{RangeEnd: rangeEnd, Statements: statements, Reason: reason}, nil)
 }
 
 // Snapshot has the node take a snapshot, waits for it and stores the node's answer in v.
@@ -147,6 +123,15 @@ func (c *Client) Ready(ctx context.Context) (reasons []string, err error) {
 		return nil, remote(c.path, "/readyz", status, body)
 	}
 	return r.Reasons, nil
+}
+
+// post sends a request, which what names in errors, and stores the answer in v, unless nil.
+func (c *Client) post(ctx context.Context, target, what string, request, v any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, what)
+	}
+	return c.do(ctx, http.MethodPost, target, body, v)
 }
 
 func (c *Client) do(ctx context.Context, method, target string, body []byte, v any) error {
