@@ -191,14 +191,23 @@ type checkpointRequest struct {
 	Dir string `json:"dir"`
 }
 
-func (s *server) takeCheckpoint(w http.ResponseWriter, r *http.Request) {
-	if s.handlers.Checkpoint == nil {
+// requestOf reads the body of a request that the node may offer. Without ok it has
+// answered why not.
+func requestOf[T any](w http.ResponseWriter, r *http.Request, offered bool) (request T, ok bool) {
+	if !offered {
 		notOffered(w, r)
-		return
+		return request, false
 	}
-	var request checkpointRequest
 	if err := decode(w, r, &request); err != nil {
 		refuse(w, err)
+		return request, false
+	}
+	return request, true
+}
+
+func (s *server) takeCheckpoint(w http.ResponseWriter, r *http.Request) {
+	request, ok := requestOf[checkpointRequest](w, r, s.handlers.Checkpoint != nil)
+	if !ok {
 		return
 	}
 	if err := checkDir(request.Dir); err != nil {
@@ -224,13 +233,8 @@ type allowRequest struct {
 }
 
 func (s *server) allowSigning(w http.ResponseWriter, r *http.Request) {
-	if s.handlers.AllowSigning == nil {
-		notOffered(w, r)
-		return
-	}
-	var request allowRequest
-	if err := decode(w, r, &request); err != nil {
-		refuse(w, err)
+	request, ok := requestOf[allowRequest](w, r, s.handlers.AllowSigning != nil)
+	if !ok {
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
@@ -245,13 +249,8 @@ type followRequest struct {
 }
 
 func (s *server) followBranch(w http.ResponseWriter, r *http.Request) {
-	if s.handlers.FollowBranch == nil {
-		notOffered(w, r)
-		return
-	}
-	var request followRequest
-	if err := decode(w, r, &request); err != nil {
-		refuse(w, err)
+	request, ok := requestOf[followRequest](w, r, s.handlers.FollowBranch != nil)
+	if !ok {
 		return
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // the branch is executed first
@@ -259,13 +258,8 @@ func (s *server) followBranch(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) keepToBranch(w http.ResponseWriter, r *http.Request) {
-	if s.handlers.KeepToBranch == nil {
-		notOffered(w, r)
-		return
-	}
-	var request followRequest
-	if err := decode(w, r, &request); err != nil {
-		refuse(w, err)
+	request, ok := requestOf[followRequest](w, r, s.handlers.KeepToBranch != nil)
+	if !ok {
 		return
 	}
 	reply(w, map[string]bool{"kept": true}, s.handlers.KeepToBranch(r.Context(), request.Root, request.Reason))
@@ -282,13 +276,8 @@ type statementAnswer struct {
 }
 
 func (s *server) makeStatement(w http.ResponseWriter, r *http.Request) {
-	if s.handlers.State == nil {
-		notOffered(w, r)
-		return
-	}
-	var request statementRequest
-	if err := decode(w, r, &request); err != nil {
-		refuse(w, err)
+	request, ok := requestOf[statementRequest](w, r, s.handlers.State != nil)
+	if !ok {
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
@@ -305,13 +294,8 @@ type releaseRequest struct {
 }
 
 func (s *server) releaseLock(w http.ResponseWriter, r *http.Request) {
-	if s.handlers.Release == nil {
-		notOffered(w, r)
-		return
-	}
-	var request releaseRequest
-	if err := decode(w, r, &request); err != nil {
-		refuse(w, err)
+	request, ok := requestOf[releaseRequest](w, r, s.handlers.Release != nil)
+	if !ok {
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
