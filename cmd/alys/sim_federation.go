@@ -56,8 +56,8 @@ An oracle that finds something is exit code 3; the last turns of the members
 concerned are printed.
 
 Examples:
-  alys sim federation --seed 7 --members 4 --out /tmp/four
-  alys replay --data-dir /tmp/four/member-0
+  alys sim federation --seed 7 --members 4 --out four
+  alys replay --data-dir four/member-0
   alys sim federation --seed 7 --members 7 --finality 40 --json`,
 		Flags: []cli.Flag{
 			&cli.Uint64Flag{Name: "seed", Usage: "`NUMBER` of the run"},

@@ -45,9 +45,9 @@ A property that does not hold is exit code 3; the scenario is printed as short
 as it gets. --script runs such a text instead of a seed.
 
 Examples:
-  alys sim reorg --seed 7 --steps 60 --out /tmp/seven
-  alys replay --data-dir /tmp/seven
-  alys sim reorg --script /tmp/seven/scenario.txt --json`,
+  alys sim reorg --seed 7 --steps 60 --out seven
+  alys replay --data-dir seven
+  alys sim reorg --script seven/scenario.txt --json`,
 		Flags: []cli.Flag{
 			&cli.Uint64Flag{Name: "seed", Usage: "`NUMBER` of the scenario"},
 			&cli.IntFlag{Name: "steps", Usage: "`COUNT` of actions drawn", Value: 40},
