@@ -197,7 +197,7 @@ type BlocksExecuted struct {
 func (*BlocksExecuted) Type() string { return "blocks_executed" }
 
 // Schema implements core.Message.
-func (*BlocksExecuted) Schema() uint32 { return 2 }
+func (*BlocksExecuted) Schema() uint32 { return 3 }
 
 // Fields implements record.Record.
 func (m *BlocksExecuted) Fields(f *record.Fields) {
@@ -214,6 +214,9 @@ type Execution struct {
 	// LatestValid is, with ExecutionInvalid, the newest valid payload below this
 	// one; zero when the client does not say. (C15)
 	LatestValid common.Hash
+	// Receipts are the payload's [PegReceipts], of a valid one; none when no log is
+	// a request.
+	Receipts record.Content
 }
 
 // Fields implements record.Record.
@@ -224,6 +227,7 @@ func (m *Execution) Fields(f *record.Fields) {
 	f.Fixed(4, m.StateRoot[:])
 	f.Uint64s(5, &m.GasUsed)
 	f.Fixed(6, m.LatestValid[:])
+	f.Content(7, &m.Receipts)
 }
 
 // BuildBlock asks the engine actor for a payload on the head.

@@ -41,7 +41,7 @@ type PayloadsImported struct {
 func (*PayloadsImported) Type() string { return "payloads_imported" }
 
 // Schema implements core.Message.
-func (*PayloadsImported) Schema() uint32 { return 2 }
+func (*PayloadsImported) Schema() uint32 { return 3 }
 
 // Fields implements record.Record.
 func (m *PayloadsImported) Fields(f *record.Fields) {

@@ -15,13 +15,20 @@ type NodeConfigured struct {
 	Behaviour      uint32         // version of the cores' rules
 	Software       string         // version of the program, for readers of the journal
 	BuildWaitMs    uint64         // time given to the execution layer between build and fetch
+	Bitcoin        bool           // this node has a Bitcoin node to ask
+	HasPegKey      bool           // this node holds the federation key of PegMember
+	PegMember      uint32         // index into the chain spec's federation keys
+	// Fee rates of payments, satoshi per 1000 vbytes: what this member signs at
+	// least and at most, and proposes when Bitcoin has no estimate.
+	MinFeeRate, MaxFeeRate, FallbackFeeRate uint64
+	PayoutConfirmations                     uint32 // after which a payment is not broadcast again
 }
 
 // Type implements core.Message.
 func (*NodeConfigured) Type() string { return "node_configured" }
 
 // Schema implements core.Message.
-func (*NodeConfigured) Schema() uint32 { return 1 }
+func (*NodeConfigured) Schema() uint32 { return 2 }
 
 // Fields implements record.Record.
 func (m *NodeConfigured) Fields(f *record.Fields) {
@@ -35,6 +42,13 @@ func (m *NodeConfigured) Fields(f *record.Fields) {
 	f.Uint32(8, &m.Behaviour)
 	f.String(9, &m.Software)
 	f.Uint64(10, &m.BuildWaitMs)
+	f.Bool(11, &m.Bitcoin)
+	f.Bool(12, &m.HasPegKey)
+	f.Uint32(13, &m.PegMember)
+	f.Uint64(14, &m.MinFeeRate)
+	f.Uint64(15, &m.MaxFeeRate)
+	f.Uint64(16, &m.FallbackFeeRate)
+	f.Uint32(17, &m.PayoutConfirmations)
 }
 
 // NodeStopped is the last turn of a run that ended cleanly.

@@ -45,6 +45,12 @@ func every() []schema.Typed {
 		&message.DecideBranch{}, &message.BranchDecided{}, &message.BranchKept{}, &message.BranchExcluded{}, &message.FinalityConflict{},
 		&message.MoveHead{}, &message.UpdateForkchoice{}, &message.ForkchoiceUpdated{}, &message.HeadRefused{},
 		&message.PublishBlock{}, &message.PublishApproval{}, &message.PublishWork{}, &message.FetchBlocks{},
+		&message.FollowChain{}, &message.JudgePeg{}, &message.PegJudged{}, &message.PlanPeg{}, &message.PegPlanned{},
+		&message.SignPayments{}, &message.ResumePeg{}, &message.SignPayout{}, &message.PayoutSigned{}, &message.PayoutRefused{},
+		&message.PublishSignatures{}, &message.SignaturesReceived{}, &message.FollowBitcoin{}, &message.BitcoinFollowed{}, &message.BitcoinAway{},
+		&message.FetchTransaction{}, &message.TransactionFetched{}, &message.TransactionMissing{}, &message.BroadcastTransaction{}, &message.TransactionBroadcast{},
+		&message.PegInChanged{}, &message.PegOutChanged{}, &message.PaymentChanged{}, &message.WalletChanged{}, &message.BitcoinTipChanged{},
+		&message.BitcoinLost{}, &message.PegHalted{}, &message.PegResumed{}, &message.PegAlarm{},
 		&core.Expired{}, &core.ActorFailed{},
 	}
 }

@@ -110,6 +110,8 @@ func (a *Activations) members() map[string]member {
 		"author":           into(&a.Author),
 		"slotTimestamp":    into(&a.SlotTimestamp),
 		"burnRecipient":    into(&a.BurnRecipient),
+		"strictPegins":     into(&a.StrictPegins),
+		"strictPegouts":    into(&a.StrictPegouts),
 	}
 }
 
@@ -233,6 +235,8 @@ type activations struct {
 	Author           uint64 `json:"author"`
 	SlotTimestamp    uint64 `json:"slotTimestamp"`
 	BurnRecipient    uint64 `json:"burnRecipient"`
+	StrictPegins     uint64 `json:"strictPegins"`
+	StrictPegouts    uint64 `json:"strictPegouts"`
 }
 
 // Encode returns the specification as indented JSON with every key written out,

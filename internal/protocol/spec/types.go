@@ -80,6 +80,13 @@ type Activations struct {
 	SlotTimestamp uint64
 	// BurnRecipient is from where the payload's fee recipient is 0x…dEaD.
 	BurnRecipient uint64
+	// StrictPegins is from where only outputs to the federation's own script are
+	// deposits, and 20 raw bytes name an account whatever they spell. (peg.md A3)
+	StrictPegins uint64
+	// StrictPegouts is from where requests are logs of the bridge contract alone,
+	// whoever calls it, payments cost the pool nothing, and requests that cannot be
+	// paid wait. (peg.md A7, A8, A9)
+	StrictPegouts uint64
 }
 
 // Active reports whether a rule with this activation height binds a block.
