@@ -8,13 +8,19 @@ import (
 )
 
 // SignPayout is an until-done effect: BIP 340 signatures with the member's federation key
-// over the hashes, one an input. The turn that asks for it is the intent, durable before
-// any signature exists. (peg.md A11)
+// of every input of a payment, in order. The turn that asks for it is the intent, durable
+// before any signature exists. A signer signs nothing blindly: it computes what is signed
+// from the transaction and the outputs spent, by itself. (peg.md A11; BIP 341, 342)
 type SignPayout struct {
 	Txid   chainhash.Hash
-	Root   common.Hash // the block that proposes the payment
-	Number uint64      // its height
-	Hashes []SigHash
+	Root   common.Hash    // the block that proposes the payment
+	Number uint64         // its height
+	Raw    record.Content // the unsigned payment, as in the block
+	Spent  []SpentOutput  // in the order of the inputs
+	// Replaces names the payments that this member decided to sign before, that are off
+	// the branch of Root, and an input of which this payment spends. A signer with a
+	// memory of its own refuses any other second spend of an output.
+	Replaces []PaymentID
 }
 
 // Type implements core.Message.
@@ -28,10 +34,34 @@ func (m *SignPayout) Fields(f *record.Fields) {
 	f.Fixed(1, m.Txid[:])
 	f.Fixed(2, m.Root[:])
 	f.Uint64(3, &m.Number)
-	record.List(f, 4, &m.Hashes)
+	f.Content(4, &m.Raw)
+	record.List(f, 5, &m.Spent)
+	record.List(f, 6, &m.Replaces)
 }
 
-// SigHash is what one input's signature is over. (BIP 341, BIP 342)
+// SpentOutput is the output that an input spends.
+type SpentOutput struct {
+	Amount uint64 // satoshi
+	Script []byte
+}
+
+// Fields implements record.Record.
+func (m *SpentOutput) Fields(f *record.Fields) {
+	f.Uint64(1, &m.Amount)
+	f.Bytes(2, &m.Script)
+}
+
+// PaymentID names a payment.
+type PaymentID struct {
+	Txid chainhash.Hash
+}
+
+// Fields implements record.Record.
+func (m *PaymentID) Fields(f *record.Fields) {
+	f.Fixed(1, m.Txid[:])
+}
+
+// SigHash is one hash of a list of Bitcoin's hashes.
 type SigHash struct {
 	Value chainhash.Hash
 }
