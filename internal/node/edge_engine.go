@@ -73,15 +73,8 @@ func (e *engineEdge) importPayloads(ctx context.Context, m *message.ImportPayloa
 		return nil
 	}
 	e.state.answered(err)
-	result := &message.PayloadsImported{}
-	for _, x := range executed {
-		r := message.Execution{PayloadHash: x.BlockHash, Status: message.ExecutionValid, StateRoot: x.StateRoot, GasUsed: x.GasUsed}
-		if x.Status != engine.StatusValid {
-			r.Status, r.Reason, r.LatestValid = message.ExecutionInvalid, x.Err, x.LatestValid
-		}
-		result.Results = append(result.Results, r)
-	}
-	if err != nil {
+	result, whole := executions(executed)
+	if err != nil && whole {
 		e.log.Warn("execution layer cannot judge yet", "payload", payloads[min(len(executed), len(payloads)-1)].BlockHash, "error", err)
 		if len(executed) < len(payloads) {
 			result.Results = append(result.Results, message.Execution{
@@ -90,6 +83,31 @@ func (e *engineEdge) importPayloads(ctx context.Context, m *message.ImportPayloa
 		}
 	}
 	return result
+}
+
+// maxReceipts is how many bytes of requests an answer has before it is cut short: the
+// engine actor asks again for the blocks that it lacks. (actors.MaxMessage)
+const maxReceipts = actors.MaxMessage / 4
+
+// executions are results as a message, and whether all of them are in it.
+func executions(executed []engine.Executed) (m *message.PayloadsImported, whole bool) {
+	m = &message.PayloadsImported{}
+	size := 0
+	for _, x := range executed {
+		r := message.Execution{PayloadHash: x.BlockHash, Status: message.ExecutionValid, StateRoot: x.StateRoot, GasUsed: x.GasUsed}
+		if x.Status != engine.StatusValid {
+			r.Status, r.Reason, r.LatestValid = message.ExecutionInvalid, x.Err, x.LatestValid
+		}
+		if len(x.Requests) > 0 {
+			data, _ := record.Encode(&message.PegReceipts{Logs: x.Requests})
+			r.Receipts = record.NewContent(data)
+		}
+		if size += len(r.Receipts.Data); size > maxReceipts && len(m.Results) > 0 {
+			return m, false
+		}
+		m.Results = append(m.Results, r)
+	}
+	return m, true
 }
 
 // execute executes payloads, and once more what could not be judged when the execution

@@ -20,7 +20,10 @@
 //     reason that concerns the payload. A client that is behind, away, closed
 //     or in trouble with its disk gives CannotJudge or Temporary.
 //   - Import is idempotent: payloads executed before give the same results.
-//   - Every receipt is required; a missing one is never left out.
+//   - Every receipt is required; a missing one is never left out. Receipts with a
+//     request to peg out are compared with the payload's receipts root. A client must
+//     answer eth_getBlockReceipts by hash for blocks beside the head's branch too, as
+//     go-ethereum does; one that does not cannot judge such a block.
 //   - What Import reported executed survives kill -9 and a power cut: the
 //     embedded client opens again with that head, or a later one, and with the
 //     state of every block it has.

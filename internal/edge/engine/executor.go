@@ -15,6 +15,7 @@ import (
 
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
 )
 
 // Engine API error codes, from its specification.
@@ -65,6 +66,10 @@ type Executed struct {
 	// LatestValid is the newest valid payload below an invalid one; zero when the
 	// client does not say.
 	LatestValid common.Hash
+
+	// Requests are the logs of a valid payload whose first topic is that of a
+	// peg-out request, in order. (peg.md A7)
+	Requests []message.PegLog
 }
 
 // GenesisPayload returns block 0 of the chain that begins with a genesis. (consensus.md C3)

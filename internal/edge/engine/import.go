@@ -122,7 +122,8 @@ func (x *Executor) execute(ctx context.Context, p *block.Payload) (Executed, err
 	for i, receipt := range receipts {
 		result.GasUsed[i] = receipt.GasUsed
 	}
-	return result, nil
+	result.Requests, err = requests(p, receipts)
+	return result, err
 }
 
 // newPayload returns the client's verdict, VALID or INVALID. A client that

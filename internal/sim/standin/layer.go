@@ -25,7 +25,8 @@ const baseFee = 7
 // Layer stands in for the execution layer. What it says of a payload depends on
 // the payload and its ancestors alone: it is invalid when its hash, state root,
 // number or time is wrong or its extra data is [BadExtra], and cannot be judged
-// before its parent is known. It is for one goroutine at a time.
+// before its parent is known. Transactions of [Burn], [RoutedBurn] and [FakeBurn] log
+// requests to peg out; others log nothing. It is for one goroutine at a time.
 type Layer struct {
 	// Limit is how many payloads an import judges before the layer is away, and
 	// with 0 it builds nothing and moves no head either; negative: no limit.
@@ -60,6 +61,7 @@ func (l *Layer) Genesis() *block.Payload { return Genesis() }
 
 // seal fills in what execution on a parent state gives.
 func seal(p *block.Payload, parentState common.Hash) {
+	p.LogsBloom = bloom(requests(p.Transactions))
 	p.StateRoot = StateRoot(p, parentState)
 	p.BlockHash = PayloadHash(p)
 }
@@ -178,7 +180,12 @@ func (l *Layer) judge(p *block.Payload, x *message.Execution) {
 		x.Reason = "state root mismatch"
 		return
 	}
-	x.Status, x.StateRoot = message.ExecutionValid, p.StateRoot
+	logs := requests(p.Transactions)
+	if bloom(logs) != p.LogsBloom {
+		x.Reason = "bloom mismatch"
+		return
+	}
+	x.Status, x.StateRoot, x.Receipts = message.ExecutionValid, p.StateRoot, receipts(logs)
 	for range p.Transactions {
 		x.GasUsed = append(x.GasUsed, TxGas)
 	}

@@ -1,6 +1,7 @@
 package standin_test
 
 import (
+	"math/big"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -10,6 +11,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/auxpow"
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/peg"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/internal/sim/standin"
 )
@@ -208,5 +210,53 @@ func BenchmarkBlock(b *testing.B) {
 		if err := w.Verify(set, signed.Approvals, root); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestRequests: a layer gives the requests that a payload's transactions make, as the peg
+// reads them, and a payload that hides one in its bloom is invalid.
+func TestRequests(t *testing.T) {
+	const address = "bcrt1p3srvwkq5kyzlxqls43x97ch2vpcp4j278nk8jjuzcgt8k40ttr9s4vj934"
+	wei := new(big.Int).Mul(big.NewInt(2_000_000), big.NewInt(10_000_000_000))
+	g := standin.Genesis()
+	p := standin.Child(g, 1, "", nil, [][]byte{
+		standin.Transfer(1, 3), standin.Burn(2, wei, address), standin.RoutedBurn(3, wei, address), standin.FakeBurn(4, wei, address),
+	})
+	run := func(p *block.Payload) message.Execution {
+		s := &block.Signed{Block: block.Block{Payload: *p}, Approvals: aura.None()}
+		m := &message.ImportPayloads{Blocks: []message.Block{{Signed: record.NewContent(s.Encode())}}}
+		answer, err := standin.NewLayer().Import(m, standin.NewWork().Decode)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.Results[0]
+	}
+	x := run(p)
+	var receipts message.PegReceipts
+	if err := record.Decode(x.Receipts.Data, &receipts, nil); err != nil || x.Status != message.ExecutionValid || len(receipts.Logs) != 3 {
+		t.Fatalf("%+v, %v", x, err)
+	}
+	var logs []peg.Receipt
+	for _, l := range receipts.Logs {
+		r := peg.Receipt{Logs: []peg.Log{{Topics: []common.Hash{l.Topics[0].Value, l.Topics[1].Value}, Data: l.Data}}}
+		if l.HasTo {
+			r.To = &l.To
+		}
+		logs = append(logs, r)
+	}
+	outputs, err := peg.PegOuts(logs) // legacy pays the direct one and the fake one
+	if err != nil || len(outputs) != 2 || outputs[0].Amount != 2_000_000 {
+		t.Fatalf("%v, %v", outputs, err)
+	}
+	if fees, err := p.Fees(x.GasUsed); err != nil || fees.Sign() <= 0 {
+		t.Fatalf("fees %v, %v", fees, err)
+	}
+	p.LogsBloom = [256]byte{}
+	p.BlockHash = standin.PayloadHash(p)
+	if x := run(p); x.Status != message.ExecutionInvalid {
+		t.Errorf("a hidden request: %+v", x)
+	}
+	if x := run(standin.Child(g, 1, "", nil, [][]byte{standin.Transfer(1, 3)})); !x.Receipts.None() {
+		t.Errorf("receipts of a payload without requests")
 	}
 }
