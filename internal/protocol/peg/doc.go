@@ -8,7 +8,7 @@
 //	address, err := federation.Address(&chaincfg.MainNetParams)
 //	pays := bytes.Equal(out.PkScript, federation.ScriptPubKey)
 //	credit, ok := federation.PegIn(tx)
-//	outputs, err := peg.PegOuts(receipts)
+//	requests, err := peg.Requests(logs, strict, peg.MinPegOut)
 //	tx, err := federation.Payment(coins, outputs, rate)
 //	err = federation.CheckProposal(outputs, tx, wallet.Unspent)
 //	hashes, err := federation.SigHashes(tx, spent)

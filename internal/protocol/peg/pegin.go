@@ -16,26 +16,76 @@ type PegIn struct {
 	Amount  uint64         // satoshi
 }
 
+// The reasons a transaction that pays the federation credits nobody. (peg.md A3)
+const (
+	NoDeposit       = "no output pays the federation"
+	NoDepositScript = "the output has the federation's key in another witness version: nobody or anybody can spend it"
+	NoAmount        = "the output has more satoshi than there will be"
+	NoReturn        = "no OP_RETURN output names an account"
+	NoAccount       = "the OP_RETURN output's last push is neither 20 bytes nor 40 hexadecimal digits"
+)
+
 // PegIn reads a Bitcoin transaction as legacy does: the amount of the first output
 // that pays the federation and the first output that names an account, in any
 // order. Further outputs to the federation are credited to nobody. Inputs are not
 // looked at. It returns false when either is missing. (peg.md A3; consensus.md C7)
 func (f *Federation) PegIn(tx *wire.MsgTx) (PegIn, bool) {
+	in, reason := f.readPegIn(tx, f.Owns, Recipient)
+	return in, reason == ""
+}
+
+// StrictPegIn reads a Bitcoin transaction by the rule from the activation of strict
+// peg-ins on: as [Federation.PegIn], with deposits to the federation's own script alone
+// and with [StrictRecipient]. (peg.md A3, REC)
+func (f *Federation) StrictPegIn(tx *wire.MsgTx) (PegIn, bool) {
+	in, reason := f.readPegIn(tx, f.Pays, StrictRecipient)
+	return in, reason == ""
+}
+
+// PegInReason says why a transaction credits nobody by either rule, or nothing when it
+// credits somebody.
+func (f *Federation) PegInReason(tx *wire.MsgTx, strict bool) string {
+	pays, recipient := f.Owns, Recipient
+	if strict {
+		pays, recipient = f.Pays, StrictRecipient
+	}
+	_, reason := f.readPegIn(tx, pays, recipient)
+	return reason
+}
+
+func (f *Federation) readPegIn(tx *wire.MsgTx, pays func([]byte) bool, recipient func([]byte) (common.Address, bool)) (PegIn, string) {
 	var in PegIn
 	paid, named := false, false
+	missing := [2]string{NoDeposit, NoReturn}
 	for _, out := range tx.TxOut {
-		if !paid && f.Owns(out.PkScript) {
+		switch {
+		case !paid && pays(out.PkScript):
 			in.Amount, paid = uint64(out.Value), true
+		case f.Owns(out.PkScript):
+			missing[0] = NoDepositScript
 		}
 		if !named {
-			in.Account, named = Recipient(out.PkScript)
+			in.Account, named = recipient(out.PkScript)
+		}
+		if len(out.PkScript) > 0 && out.PkScript[0] == txscript.OP_RETURN {
+			missing[1] = NoAccount
 		}
 	}
-	if !paid || !named {
-		return PegIn{}, false
+	switch {
+	case !paid:
+		return PegIn{}, missing[0]
+	case !named:
+		return PegIn{}, missing[1]
+	case in.Amount > maxSatoshi:
+		return PegIn{}, NoAmount
+	default:
+		return in, ""
 	}
-	return in, true
 }
+
+// Pays reports whether an output script is exactly the federation's, which is what
+// its members can spend.
+func (f *Federation) Pays(script []byte) bool { return bytes.Equal(script, f.ScriptPubKey) }
 
 // Owns reports whether legacy takes an output script for the federation's: a
 // witness program of any version whose bytes are the output key. That is a defect
@@ -71,6 +121,23 @@ func Recipient(script []byte) (common.Address, bool) {
 		return common.BytesToAddress(push), true
 	default:
 		return common.Address{}, false
+	}
+}
+
+// StrictRecipient is [Recipient] from the activation of strict peg-ins on: 20 bytes are
+// the account whatever they spell, and other lengths are text. (peg.md A3, REC)
+func StrictRecipient(script []byte) (common.Address, bool) {
+	if len(script) == 0 || script[0] != txscript.OP_RETURN {
+		return common.Address{}, false
+	}
+	push, ok := lastPush(script)
+	switch {
+	case !ok:
+		return common.Address{}, false
+	case len(push) == common.AddressLength:
+		return common.BytesToAddress(push), true
+	default:
+		return accountText(push)
 	}
 }
 

@@ -239,7 +239,7 @@ func TestPegOuts(t *testing.T) {
 	}
 	above := new(big.Int).Lsh(big.NewInt(1e10), 64)
 	_, err := peg.PegOuts([]peg.Receipt{{Logs: []peg.Log{{topics, requestData("nowhere", above)}}}})
-	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "receipt 0, log 0") {
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "log 0") {
 		t.Errorf("2^64 satoshi: %v", err)
 	}
 	below := above.Sub(above, big.NewInt(1))
