@@ -33,6 +33,8 @@ type Federation struct {
 	// SatisfactionWeight is the weight legacy's wallet counts for spending one
 	// deposit, in weight units; it contains the input's base weight already.
 	SatisfactionWeight int
+
+	parsed []*btcec.PublicKey // Keys without their parity, which signatures drop
 }
 
 // NewFederation derives the deposit script of 1 to [MaxKeys] compressed keys. The
@@ -47,6 +49,11 @@ func NewFederation(keys [][33]byte) (*Federation, error) {
 		if _, err := btcec.ParsePubKey(key[:]); err != nil {
 			return nil, fault.New(fault.Invalid, "federation key %d %x: %w; check federationBitcoinPubkeys of the chain spec", i, key, err)
 		}
+		even, err := schnorr.ParsePubKey(key[1:])
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "federation key %d %x: %w; check federationBitcoinPubkeys of the chain spec", i, key, err)
+		}
+		f.parsed = append(f.parsed, even)
 		builder.AddData(key[1:])
 		if i == 0 {
 			builder.AddOp(txscript.OP_CHECKSIG)

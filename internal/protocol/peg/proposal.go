@@ -26,6 +26,14 @@ const (
 	InvalidWitnessScript     Defect = "InvalidWitnessScript"     // other script or control block
 )
 
+// The defects of a member's signatures. The first is legacy's; legacy asks for no
+// membership, so that anybody can fill the places of the threshold. (peg.md A12)
+const (
+	InvalidNumberOfSignatures Defect = "InvalidNumberOfSignatures" // not one an input
+	NotAMember                Defect = "NotAMember"                // not of the federation
+	TooFewSignatures          Defect = "TooFewSignatures"          // below the threshold
+)
+
 // Error returns the legacy name.
 func (d Defect) Error() string { return string(d) }
 

@@ -38,18 +38,76 @@ func (f *Federation) SigHashes(tx *wire.MsgTx, spent []*wire.TxOut) ([][32]byte,
 	return hashes, nil
 }
 
+// Member returns the index of a member's compressed key. The parity counts for nothing:
+// neither the script nor a signature has it. (peg.md A2, A12)
+func (f *Federation) Member(key [33]byte) (int, bool) {
+	for i := range f.Keys {
+		if bytes.Equal(f.Keys[i][1:], key[1:]) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
 // VerifySignature reports whether a signature of a sighash is that of the member with
 // an index in the federation's keys. (BIP 340)
 func (f *Federation) VerifySignature(member int, hash [32]byte, signature []byte) bool {
-	if member < 0 || member >= len(f.Keys) {
+	if member < 0 || member >= len(f.parsed) {
 		return false
 	}
 	parsed, err := schnorr.ParseSignature(signature)
-	if err != nil {
-		return false
+	return err == nil && parsed.Verify(hash[:], f.parsed[member])
+}
+
+// VerifySignatures checks one member's signatures of a payment, one an input, in order,
+// against the payment's [Federation.SigHashes]. Who is no member has no signatures here,
+// which legacy leaves open. The error is graded Invalid and wraps a [Defect]. (peg.md A12)
+func (f *Federation) VerifySignatures(hashes [][32]byte, member int, signatures [][64]byte) error {
+	if member < 0 || member >= len(f.Keys) {
+		return fault.New(fault.Invalid, "signatures of member %d of %d: %w; drop them", member, len(f.Keys), NotAMember)
 	}
-	key, err := schnorr.ParsePubKey(f.Keys[member][1:])
-	return err == nil && parsed.Verify(hash[:], key)
+	if len(signatures) != len(hashes) {
+		return fault.New(fault.Invalid, "%d signatures of member %d for %d inputs: %w; drop them", len(signatures), member, len(hashes), InvalidNumberOfSignatures)
+	}
+	for i := range hashes {
+		if !f.VerifySignature(member, hashes[i], signatures[i][:]) {
+			return fault.New(fault.Invalid, "signature of member %d of input %d: %w; drop them", member, i, IncorrectSignature)
+		}
+	}
+	return nil
+}
+
+// Finalize returns a payment with its witnesses, from the signatures by the members'
+// indices: one for each input, none of a member who has not signed. Of more than the
+// threshold the first members in the order of keys are taken, so the same signatures
+// always give the same bytes. With fewer the error is graded CannotJudge and wraps
+// [TooFewSignatures]. The signatures must have been verified. (peg.md A12)
+func (f *Federation) Finalize(tx *wire.MsgTx, signatures [][][64]byte) (*wire.MsgTx, error) {
+	if len(signatures) > len(f.Keys) {
+		return nil, fault.New(fault.Invalid, "signatures of %d members for payment %s, the federation has %d: %w; give each member one place", len(signatures), tx.TxHash(), len(f.Keys), NotAMember)
+	}
+	var chosen []int
+	for member, list := range signatures {
+		if len(list) == 0 || len(chosen) == f.Threshold {
+			continue
+		}
+		if len(list) != len(tx.TxIn) {
+			return nil, fault.New(fault.Invalid, "%d signatures of member %d for payment %s of %d inputs: %w; drop them", len(list), member, tx.TxHash(), len(tx.TxIn), InvalidNumberOfSignatures)
+		}
+		chosen = append(chosen, member)
+	}
+	if len(chosen) < f.Threshold {
+		return nil, fault.New(fault.CannotJudge, "payment %s has signatures of %d members, %d are needed: %w; wait for more", tx.TxHash(), len(chosen), f.Threshold, TooFewSignatures)
+	}
+	final := tx.Copy()
+	for i, in := range final.TxIn {
+		slots := make([][]byte, len(f.Keys))
+		for _, member := range chosen {
+			slots[member] = bytes.Clone(signatures[member][i][:])
+		}
+		in.Witness = f.Witness(slots)
+	}
+	return final, nil
 }
 
 // Witness returns the witness of an input from the members' signatures, empty for a
