@@ -29,15 +29,16 @@ var emptyNames = []string{"utils", "util", "common", "manager", "managers", "hel
 // panicsEnd lists the files that may call recover, and what for. Everywhere
 // else a panic is a defect that must end the process.
 var panicsEnd = map[string]string{
-	"actors/machine.go":               "the turn boundary: a handler that panics ends its turn as failed (architecture, one turn, one event)",
-	"journal/fatal.go":                "Pebble calls Fatalf where its disk fails, which becomes an error of the journal",
-	"journal/index/database.go":       "Pebble panics on files of a damaged index, which is built again",
-	"internal/edge/engine/gethlog.go": "go-ethereum calls log.Crit where it cannot go on, which becomes an error of the engine",
-	"internal/edge/rpc/server.go":     "a request that panics is answered with an error; the node goes on",
-	"internal/edge/admin/server.go":   "a request that panics is answered with an error; the node goes on",
-	"internal/sim/reorg/run.go":       "a check that fails deep inside a scenario becomes the scenario's failure",
-	"journal/salvage/table.go":        "Pebble's table reader panics on some damaged tables; the blocks are then found without it",
-	"migration/store.go":              "goleveldb panics on contents of a damaged store that its checksums let pass",
+	"actors/machine.go":                      "the turn boundary: a handler that panics ends its turn as failed (architecture, one turn, one event)",
+	"journal/fatal.go":                       "Pebble calls Fatalf where its disk fails, which becomes an error of the journal",
+	"journal/index/database.go":              "Pebble panics on files of a damaged index, which is built again",
+	"internal/edge/engine/gethlog.go":        "go-ethereum calls log.Crit where it cannot go on, which becomes an error of the engine",
+	"internal/edge/bitcoin/regtest/guard.go": "btcd's packages panic where their database is not what they wrote; it is made again",
+	"internal/edge/rpc/server.go":            "a request that panics is answered with an error; the node goes on",
+	"internal/edge/admin/server.go":          "a request that panics is answered with an error; the node goes on",
+	"internal/sim/reorg/run.go":              "a check that fails deep inside a scenario becomes the scenario's failure",
+	"journal/salvage/table.go":               "Pebble's table reader panics on some damaged tables; the blocks are then found without it",
+	"migration/store.go":                     "goleveldb panics on contents of a damaged store that its checksums let pass",
 }
 
 // unfinished are the words that mark work left undone; put together here so

@@ -32,7 +32,9 @@ func checkTestOnly(s *source) []finding {
 	}
 	var out []finding
 	for _, spec := range s.file.Imports {
-		if p := importPath(spec); p == "testing" || longestPrefix(testOnly, p) != "" {
+		// What only tests import may speak to a test.
+		support := longestPrefix(testSupport, s.dir) != ""
+		if p := importPath(spec); p == "testing" && !support || longestPrefix(testOnly, p) != "" {
 			out = append(out, finding{s.pos(spec.Pos()), "test library", p + " is for test files only"})
 		}
 	}
