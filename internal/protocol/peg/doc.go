@@ -9,10 +9,12 @@
 //	pays := bytes.Equal(out.PkScript, federation.ScriptPubKey)
 //	credit, ok := federation.PegIn(tx)
 //	requests, err := peg.Requests(logs, strict, peg.MinPegOut)
-//	tx, err := federation.Payment(coins, outputs, rate)
+//	tx, carried, err := federation.Propose(coins, forced, peg.Outputs(requests), rate, strict)
 //	err = federation.CheckProposal(outputs, tx, wallet.Unspent)
 //	hashes, err := federation.SigHashes(tx, spent)
-//	err = federation.CheckWitnesses(finalized, spent)
+//	err = federation.CheckSigner(policy, outputs, tx, spent, coins)
+//	final, err := federation.Finalize(tx, signatures)
+//	err = federation.CheckWitnesses(final, spent)
 //
 // # Guarantees
 //

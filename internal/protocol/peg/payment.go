@@ -17,12 +17,6 @@ const (
 	proposalInputs = 0xfffffffd               // the sequence of inputs: replaceable
 )
 
-// Coin is an output the federation holds.
-type Coin struct {
-	OutPoint wire.OutPoint
-	Amount   uint64 // satoshi
-}
-
 // The reasons there is no payment, by legacy's names. (peg.md A8)
 const (
 	InsufficientFunds     Defect = "InsufficientFunds"     // the coins do not cover what is required and their own fees

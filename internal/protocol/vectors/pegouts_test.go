@@ -120,7 +120,32 @@ func (v *pegOut) checkProposal(w *wallet) error {
 		}
 	}
 	result, err := outcome(w.federation.CheckProposal(required(v.Requests), tx, w.holds))
-	return errors.Join(err, equal("result of "+v.Case, result, v.Result))
+	return errors.Join(err, equal("result of "+v.Case, result, v.Result), v.checkSigner(w, tx))
+}
+
+// verdicts counts, by case, legacy's verdict of a proposal and what our member says.
+var verdicts = make(map[[3]string]int)
+
+// checkSigner: a member signs nothing that legacy refuses, and what legacy's members
+// make themselves.
+func (v *pegOut) checkSigner(w *wallet, tx *wire.MsgTx) error {
+	var spent []*wire.TxOut
+	if tx != nil {
+		for _, in := range tx.TxIn {
+			spent = append(spent, w.coins[in.PreviousOutPoint])
+		}
+	}
+	signer, err := outcome(w.federation.CheckSigner(peg.Policy{MaxRate: 1_000_000}, required(v.Requests), tx, spent, nil))
+	verdicts[[3]string{v.Case, v.Result, signer}]++
+	switch {
+	case err != nil:
+		return err
+	case v.Result != "ok" && signer == "ok":
+		return fmt.Errorf("%s: a member signs what legacy refuses as %s", v.Case, v.Result)
+	case v.Case == "as created" && signer != "ok":
+		return fmt.Errorf("a member does not sign what legacy makes: %s", signer)
+	}
+	return nil
 }
 
 func (v *pegOut) checkSign(w *wallet) error {
@@ -229,7 +254,8 @@ func (v *pegOut) checkCreate(w *wallet) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(
+	signer := w.federation.CheckSigner(peg.Policy{MaxRate: 1_000_000}, required(v.Requests), tx, spent, nil)
+	return errors.Join(signer,
 		equal("tx", spelled(built), []byte(v.Tx)),
 		equal("txid", built.TxHash().String(), v.Txid),
 		equal("weight", blockchain.GetTransactionWeight(btcutil.NewTx(built)), v.Weight))

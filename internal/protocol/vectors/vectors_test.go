@@ -4,7 +4,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,6 +64,17 @@ func TestVectors(t *testing.T) {
 		fmt.Fprintf(&table, "\nnot run: %s", name)
 	}
 	t.Log(table.String())
+	t.Log(verdictTable())
+}
+
+// verdictTable lists what legacy and our member say of each case of a proposal.
+func verdictTable() string {
+	var table strings.Builder
+	fmt.Fprintf(&table, "\n%-40s %-26s %-26s %5s\n", "proposal", "legacy", "our member", "lines")
+	for _, key := range slices.SortedFunc(maps.Keys(verdicts), func(a, b [3]string) int { return slices.Compare(a[:], b[:]) }) {
+		fmt.Fprintf(&table, "%-40s %-26s %-26s %5d\n", key[0], key[1], key[2], verdicts[key])
+	}
+	return table.String()
 }
 
 // notRun names the files of the legacy set that this lane does not check.
