@@ -104,7 +104,7 @@ journal-flips: ## A bit flip at every byte of what a small node leaves: detected
 
 .PHONY: vectors
 vectors: ## Run every line of the legacy vectors and print counts (ALYS_VECTORS=DIR for another set)
-	$(GO) test -count=1 -v -run TestVectors ./internal/protocol/vectors ./internal/edge/rpc
+	$(GO) test -count=1 -v -run TestVectors ./internal/protocol/vectors ./internal/edge/rpc ./internal/edge/bitcoin
 
 .PHONY: bench
 bench: build ## The figures of docs/performance.md, with their references

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/AnduroProject/alys-go/internal/config"
+	"github.com/AnduroProject/alys-go/internal/edge/bitcoin"
 	"github.com/AnduroProject/alys-go/internal/edge/engine"
 	"github.com/AnduroProject/alys-go/internal/edge/rpc"
 	"github.com/AnduroProject/alys-go/internal/node"
@@ -66,7 +67,7 @@ func nodeOptions(s *settings) (o node.Options, err error) {
 		Addr: s.RPC.Addr, Rate: float64(s.RPC.Rate), Burst: int(2 * s.RPC.Rate), MaxConnections: int(s.RPC.MaxConnections),
 	}
 	o.RPCMayFail = s.Origin("rpc.addr").Layer == "default"
-	o.BitcoinNetwork = bitcoinNetwork(s.Bitcoin.Network)
+	bitcoinOptions(s, &o)
 	if s.Dev {
 		return o, developmentChain(&o)
 	}
@@ -82,6 +83,17 @@ func nodeOptions(s *settings) (o node.Options, err error) {
 	}
 	o.AuthorityKey, err = s.Authority()
 	return o, err
+}
+
+// bitcoinOptions are those of the parent chain.
+func bitcoinOptions(s *settings, o *node.Options) {
+	b := &s.Bitcoin
+	o.BitcoinNetwork = bitcoinNetwork(b.Network)
+	o.BitcoinRPC = bitcoin.ClientOptions{
+		URL: b.RPCURL, User: b.RPCUser, Password: string(b.RPCPassword), CookieFile: b.RPCCookie, CertificateFile: b.RPCCert,
+	}
+	o.MinFeeRate, o.MaxFeeRate, o.FallbackFeeRate = b.FeeRateMin, b.FeeRateMax, b.FeeRateFallback
+	o.PayoutConfirmations = uint32(b.PayoutConfirmations)
 }
 
 // bitcoinNetwork returns the parameters of a network by its name in the settings.

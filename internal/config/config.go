@@ -66,9 +66,20 @@ type Config struct {
 		Rate           uint64
 		MaxConnections uint64
 	}
-	// Bitcoin is the parent chain. Network is one of the Network constants.
+	// Bitcoin is the parent chain. Network is one of the Network constants, RPCURL is
+	// empty for no Bitcoin node, fee rates are in satoshi for 1000 vbytes.
 	Bitcoin struct {
-		Network string
+		RPCURL      string
+		RPCUser     string
+		RPCPassword Secret
+		RPCCookie   string
+		RPCCert     string
+
+		Network             string
+		FeeRateMin          uint64
+		FeeRateMax          uint64
+		FeeRateFallback     uint64
+		PayoutConfirmations uint64
 	}
 	// Metrics is the Prometheus endpoint. Addr is empty for none.
 	Metrics struct {
@@ -153,6 +164,9 @@ func Load(s Sources) (*Config, error) {
 		l.file(file, from)
 	}
 	for i := range settings {
+		if v, ok := vars[settings[i].Legacy]; ok {
+			l.set(&settings[i], v.text, v.origin)
+		}
 		if v, ok := vars[settings[i].Env()]; ok {
 			l.set(&settings[i], v.text, v.origin)
 		}
@@ -228,6 +242,7 @@ func (l *loader) check() {
 	if c.EngineURL != "" && c.Engine.HTTPAddr != "" {
 		l.fail("engine.http-addr (%s) is of the embedded execution layer, engine-url (%s) uses another: remove one", c.origins["engine.http-addr"], c.origins["engine-url"])
 	}
+	l.checkBitcoin()
 	if !c.Dev {
 		return
 	}
@@ -235,5 +250,22 @@ func (l *loader) check() {
 		if other.value != "" {
 			l.fail("dev (%s) brings its own chain: remove it or %s (%s)", c.origins["dev"], other.key, c.origins[other.key])
 		}
+	}
+}
+
+// checkBitcoin applies the limits between the settings of the Bitcoin node.
+func (l *loader) checkBitcoin() {
+	b, origins := &l.config.Bitcoin, l.config.origins
+	if b.RPCCookie != "" && (b.RPCUser != "" || b.RPCPassword != "") {
+		l.fail("bitcoin-rpc-cookie (%s) and bitcoin-rpc-user (%s) or bitcoin-rpc-password (%s) are both set: remove one",
+			origins["bitcoin-rpc-cookie"], origins["bitcoin-rpc-user"], origins["bitcoin-rpc-password"])
+	}
+	if b.RPCURL == "" && (b.RPCCookie != "" || b.RPCCert != "") {
+		l.fail("bitcoin-rpc-cookie (%s) and bitcoin-rpc-cert (%s) are for a Bitcoin node: set bitcoin-rpc-url too",
+			origins["bitcoin-rpc-cookie"], origins["bitcoin-rpc-cert"])
+	}
+	if b.FeeRateMin > b.FeeRateFallback || b.FeeRateFallback > b.FeeRateMax {
+		l.fail("bitcoin.fee-rate-min (%s), -fallback (%s) and -max (%s) do not ascend: %d, %d, %d", origins["bitcoin.fee-rate-min"],
+			origins["bitcoin.fee-rate-fallback"], origins["bitcoin.fee-rate-max"], b.FeeRateMin, b.FeeRateFallback, b.FeeRateMax)
 	}
 }

@@ -28,17 +28,22 @@ type variable struct {
 	origin Origin
 }
 
-// environ returns our variables by name and reports unknown ones. Of a variable
+// environ returns our variables and legacy's by name and reports unknown ones of ours. Of a variable
 // that occurs twice the last counts, as in os/exec.
 func (l *loader) environ(pairs []string) map[string]variable {
-	known := []string{fileEnv}
+	known, legacy := []string{fileEnv}, []string(nil)
 	for i := range settings {
 		known = append(known, settings[i].Env())
+		if settings[i].Legacy != "" {
+			legacy = append(legacy, settings[i].Legacy)
+		}
 	}
 	vars, unknown := make(map[string]variable), make(map[string]bool)
 	for _, pair := range pairs {
 		name, text, _ := strings.Cut(pair, "=")
 		switch {
+		case contains(legacy, name):
+			vars[name] = variable{text, Origin{Layer: "env", Name: name}}
 		case !strings.HasPrefix(name, envPrefix) || strings.HasPrefix(name, envTests):
 		case contains(known, name):
 			vars[name] = variable{text, Origin{Layer: "env", Name: name}}

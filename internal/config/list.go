@@ -36,6 +36,7 @@ type Setting struct {
 	Help    string // one line
 	Allowed string // what Load accepts, as its errors say it; empty for any
 	Secret  bool   // never shown, has no flag
+	Legacy  string // variable by which the legacy program takes it, accepted too; empty for none
 
 	// field returns a pointer to the setting's place in c.
 	field func(c *Config) any
@@ -75,7 +76,13 @@ const (
 	kindLevels   = "LEVELS"
 	kindURL      = "URL"
 	kindNetwork  = "NETWORK"
+	kindText     = "TEXT"
 )
+
+// maxFeeRate is peg.MaxFeeRate.
+const maxFeeRate = 1_000_000_000
+
+func feeRate(rate uint64) bool { return rate >= 1 && rate <= maxFeeRate }
 
 var settings = []Setting{
 	{
@@ -254,8 +261,62 @@ var settings = []Setting{
 		check: func(c *Config) bool { return c.RPC.MaxConnections >= 2 && c.RPC.MaxConnections <= 65536 },
 	},
 	{
+		Key: "bitcoin-rpc-url", Group: Bitcoin, Kind: kindURL, Example: "http://127.0.0.1:8332", Legacy: "BITCOIN_RPC_URL",
+		Help:    "JSON-RPC of a Bitcoin Core or btcd; empty for none: then nothing that needs Bitcoin is judged or made",
+		Allowed: "empty, or an http or https address without user and password",
+		field:   func(c *Config) any { return &c.Bitcoin.RPCURL },
+		check:   func(c *Config) bool { return c.Bitcoin.RPCURL == "" || httpURL(c.Bitcoin.RPCURL) },
+	},
+	{
+		Key: "bitcoin-rpc-user", Group: Bitcoin, Kind: kindText, Example: "alys", Legacy: "BITCOIN_RPC_USER",
+		Help: "user of the Bitcoin node's JSON-RPC, without a colon", Allowed: "a name without a colon",
+		field: func(c *Config) any { return &c.Bitcoin.RPCUser },
+		check: func(c *Config) bool { return !strings.Contains(c.Bitcoin.RPCUser, ":") },
+	},
+	{
+		Key: "bitcoin-rpc-password", Group: Bitcoin, Kind: kindText, Secret: true, Legacy: "BITCOIN_RPC_PASS",
+		Help:  "password of that user; prefer bitcoin-rpc-cookie",
+		field: func(c *Config) any { return &c.Bitcoin.RPCPassword },
+	},
+	{
+		Key: "bitcoin-rpc-cookie", Group: Bitcoin, Kind: kindPath, Example: "/var/lib/bitcoind/.cookie",
+		Help:  "file that Bitcoin Core writes user and password to at each start",
+		field: func(c *Config) any { return &c.Bitcoin.RPCCookie },
+	},
+	{
+		Key: "bitcoin-rpc-cert", Group: Bitcoin, Kind: kindPath, Example: "/var/lib/btcd/rpc.cert",
+		Help:  "certificate (PEM) of a Bitcoin node behind https that no authority signed, as btcd makes it",
+		field: func(c *Config) any { return &c.Bitcoin.RPCCert },
+	},
+	{
+		Key: "bitcoin.fee-rate-min", Group: Bitcoin, Kind: kindInteger, Default: "1000",
+		Help: "least fee rate of payments that this member signs, in satoshi for 1000 vbytes", Allowed: "1 to 1000000000",
+		field: func(c *Config) any { return &c.Bitcoin.FeeRateMin },
+		check: func(c *Config) bool { return feeRate(c.Bitcoin.FeeRateMin) },
+	},
+	{
+		Key: "bitcoin.fee-rate-max", Group: Bitcoin, Kind: kindInteger, Default: "500000",
+		Help: "highest fee rate of payments that this member signs, in satoshi for 1000 vbytes", Allowed: "1 to 1000000000",
+		field: func(c *Config) any { return &c.Bitcoin.FeeRateMax },
+		check: func(c *Config) bool { return feeRate(c.Bitcoin.FeeRateMax) },
+	},
+	{
+		Key: "bitcoin.fee-rate-fallback", Group: Bitcoin, Kind: kindInteger, Default: "2000",
+		Help: "fee rate of payments while the Bitcoin node estimates none, as btcd never does", Allowed: "1 to 1000000000",
+		field: func(c *Config) any { return &c.Bitcoin.FeeRateFallback },
+		check: func(c *Config) bool { return feeRate(c.Bitcoin.FeeRateFallback) },
+	},
+	{
+		Key: "bitcoin.payout-confirmations", Group: Bitcoin, Kind: kindInteger, Default: "6",
+		Help: "depth in Bitcoin after which a payment is not broadcast again", Allowed: "1 to 2016",
+		field: func(c *Config) any { return &c.Bitcoin.PayoutConfirmations },
+		check: func(c *Config) bool {
+			return c.Bitcoin.PayoutConfirmations >= 1 && c.Bitcoin.PayoutConfirmations <= 2016
+		},
+	},
+	{
 		Key: "bitcoin.network", Group: Bitcoin, Kind: kindNetwork, Default: "regtest",
-		Help: "Bitcoin network whose form the deposit address has", Allowed: "mainnet, testnet, signet or regtest",
+		Help: "Bitcoin network of the Bitcoin node, and whose form the deposit address has", Allowed: "mainnet, testnet, signet or regtest",
 		field: func(c *Config) any { return &c.Bitcoin.Network },
 		check: func(c *Config) bool {
 			switch c.Bitcoin.Network {

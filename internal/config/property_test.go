@@ -29,6 +29,8 @@ func text(t *rapid.T, s *Setting) string {
 		return rapid.StringMatching(`[^\pC]+`).Draw(t, s.Key)
 	}
 	switch s.Kind {
+	case kindText:
+		return rapid.StringMatching(`[^\pC:]*`).Draw(t, s.Key)
 	case kindURL:
 		return rapid.SampledFrom([]string{"", "s3://bucket", "s3://bucket/a b?endpoint=h:1&insecure=true"}).Draw(t, s.Key)
 	case kindPath:
@@ -63,7 +65,8 @@ func TestRoundTrip(t *testing.T) {
 		src := Sources{Environ: []string{secret}, Flags: map[string]string{}}
 		dev, external := rapid.Bool().Draw(t, "dev"), rapid.Bool().Draw(t, "external")
 		for _, s := range Settings() {
-			if s.Key == "engine-url" || s.Key == "jwt-secret" || s.Key == "eth-url" || external && s.Key == "engine.http-addr" {
+			if s.Key == "engine-url" || s.Key == "jwt-secret" || s.Key == "eth-url" || external && s.Key == "engine.http-addr" ||
+				strings.HasPrefix(s.Key, "bitcoin-rpc-") || strings.HasPrefix(s.Key, "bitcoin.fee-rate-") {
 				continue // these go together
 			}
 			switch layer := rapid.IntRange(0, 2).Draw(t, "layer of "+s.Key); {
@@ -79,6 +82,13 @@ func TestRoundTrip(t *testing.T) {
 			src.Flags["engine-url"] = rapid.SampledFrom([]string{"http://127.0.0.1:8551", "https://[::1]/engine?x=1"}).Draw(t, "engine-url")
 			src.Flags["jwt-secret"] = rapid.StringMatching(`[^\pC]+`).Draw(t, "jwt-secret")
 			src.Flags["eth-url"] = rapid.SampledFrom([]string{"", "http://node.example:8545"}).Draw(t, "eth-url")
+		}
+		if rapid.Bool().Draw(t, "bitcoin") {
+			src.Flags["bitcoin-rpc-url"] = rapid.SampledFrom([]string{"", "http://127.0.0.1:8332", "https://[::1]/wallet?x=1"}).Draw(t, "bitcoin-rpc-url")
+			src.Flags["bitcoin-rpc-user"] = rapid.StringMatching(`[^\pC:]*`).Draw(t, "bitcoin-rpc-user")
+			for i, name := range []string{"min", "fallback", "max"} {
+				src.Flags["bitcoin.fee-rate-"+name] = fmt.Sprint(rapid.IntRange(1+1000*i, 1000+1000*i).Draw(t, name))
+			}
 		}
 		first, err := Load(src)
 		if err != nil {

@@ -9,6 +9,7 @@ const (
 	Stopping         Code = "stopping"
 	Syncing          Code = "syncing"
 	ExecutionAway    Code = "execution_away"
+	BitcoinAway      Code = "bitcoin_away"
 	SigningHeld      Code = "signing_held"
 	ClockStepped     Code = "clock_stepped"
 	FinalityConflict Code = "finality_conflict"
@@ -37,6 +38,7 @@ var kinds = []Kind{
 	{Starting, true, "the node is starting", "wait"},
 	{Stopping, true, "the node is stopping", "wait"},
 	{ExecutionAway, true, "the execution client is away or behind", "look at the execution client; the node tries again by itself"},
+	{BitcoinAway, true, "the Bitcoin node is away, behind, or not the right one", "look at the Bitcoin node; this node tries again by itself"},
 	{Syncing, true, "the head is older than the chain's slots allow", "wait, or look at peers and producers"},
 	{SigningHeld, true, "the node signs nothing since an incident of its journal", "alys signing status"},
 	{ClockStepped, true, "the wall clock moved against the monotonic clock: production is off", "correct the clock, or restart the node"},

@@ -26,6 +26,8 @@ type own struct {
 	edgeRequests      counter
 	edgeSeconds       histogram
 	edgeCannotJudge   counter
+	bitcoinCalls      counter
+	bitcoinSeconds    histogram
 	blocksReceived    counter
 	approvalsReceived counter
 
@@ -42,6 +44,7 @@ var edges = []struct {
 }{
 	{"engine", true, []string{"import_payloads", "update_forkchoice", "build_payload"}},
 	{"signer", true, []string{"sign_block", "sign_approval", "sign_statement"}},
+	{"bitcoin", false, []string{"follow_bitcoin", "fetch_transaction", "broadcast_transaction"}},
 	{"timer", false, []string{"start_timer"}},
 	{"answer", false, []string{"aux_block", "aux_block_judged", "signing_answer", "operator_answer"}},
 	{"peers", false, []string{"publish_block", "publish_approval", "publish_work", "fetch_blocks"}},
@@ -65,6 +68,7 @@ func (s *Set) registerOwn() {
 	o.workDropped = s.counter("miner_work_dropped_total", "Proofs that were dropped.")
 	o.blocksReceived = s.counter("chain_blocks_received_total", "Blocks taken in from outside, by origin.", label{"origin", []string{"gossip", "sync", "legacy"}})
 	o.approvalsReceived = s.counter("chain_approvals_received_total", "Approvals taken in from outside.")
+	s.registerBitcoin()
 	s.registerEdges()
 }
 

@@ -134,6 +134,9 @@ func (n *Node) configuration(c *spec.Chain, genesis *block.Payload) (*message.No
 		Importing:      n.opt.Importing,
 		Behaviour:      Behaviour, Software: n.opt.Version,
 		BuildWaitMs: uint64(n.opt.BuildWait.Milliseconds()),
+		Bitcoin:     n.bitcoin != nil,
+		MinFeeRate:  n.opt.MinFeeRate, MaxFeeRate: n.opt.MaxFeeRate, FallbackFeeRate: n.opt.FallbackFeeRate,
+		PayoutConfirmations: n.opt.PayoutConfirmations,
 	}
 	if before != nil {
 		switch {

@@ -16,6 +16,7 @@ import (
 	actorengine "github.com/AnduroProject/alys-go/actors/engine"
 	"github.com/AnduroProject/alys-go/actors/miner"
 	"github.com/AnduroProject/alys-go/actors/supervisor"
+	"github.com/AnduroProject/alys-go/internal/edge/bitcoin"
 	"github.com/AnduroProject/alys-go/internal/edge/engine"
 	"github.com/AnduroProject/alys-go/internal/edge/rpc"
 	"github.com/AnduroProject/alys-go/internal/health"
@@ -35,30 +36,32 @@ type Fact = actors.Fact
 
 // Node is one node. Create it with [Open].
 type Node struct {
-	opt       Options
-	log       *slog.Logger
-	started   time.Time
-	journal   *journal.Journal
-	snapshots *snapshot.Store
-	scrubber  *scrub.Scrubber // nil when it is switched off
-	index     *index.Index    // nil when it cannot be used
-	notary    *Notary         // nil without index; of one goroutine at a time
-	memo      *memo.Memo
-	embedded  *engine.Embedded
-	external  *engine.External // instead of embedded
-	engine    *engineEdge
-	runtime   *actors.Runtime
-	releasing atomic.Pointer[actors.Runtime] // runtime, for the journal: an upgrade appends before there is one
-	answers   *answerEdge
-	signer    *signerEdge
-	recovered restart.Recovered
-	config    *message.NodeConfigured
-	slot      time.Duration
-	view      view
-	branch    *branch
-	queue     queue
-	rpc       *rpc.Server // nil when it is off
-	stop      context.CancelCauseFunc
+	opt         Options
+	log         *slog.Logger
+	started     time.Time
+	journal     *journal.Journal
+	snapshots   *snapshot.Store
+	scrubber    *scrub.Scrubber // nil when it is switched off
+	index       *index.Index    // nil when it cannot be used
+	notary      *Notary         // nil without index; of one goroutine at a time
+	memo        *memo.Memo
+	embedded    *engine.Embedded
+	external    *engine.External // instead of embedded
+	engine      *engineEdge
+	bitcoin     *bitcoinEdge // nil without a Bitcoin node
+	bitcoinNode bitcoin.Node
+	runtime     *actors.Runtime
+	releasing   atomic.Pointer[actors.Runtime] // runtime, for the journal: an upgrade appends before there is one
+	answers     *answerEdge
+	signer      *signerEdge
+	recovered   restart.Recovered
+	config      *message.NodeConfigured
+	slot        time.Duration
+	view        view
+	branch      *branch
+	queue       queue
+	rpc         *rpc.Server // nil when it is off
+	stop        context.CancelCauseFunc
 }
 
 // Open opens the data directory and recovers.
@@ -99,6 +102,9 @@ func (n *Node) open(ctx context.Context) error {
 	stage("opening the execution layer")
 	genesis, err := n.openExecution(ctx)
 	if err != nil {
+		return err
+	}
+	if err := n.openBitcoin(rules); err != nil {
 		return err
 	}
 	if n.config, err = n.configuration(rules, genesis); err != nil {
@@ -177,19 +183,24 @@ func (n *Node) openJournal(ctx context.Context) error {
 	return nil
 }
 
-func (n *Node) edges() map[core.Edge]actors.Executor {
-	stop := func(cause error) {
-		if n.stop != nil {
-			n.stop(cause)
-		}
+// stopFor ends the node for a cause.
+func (n *Node) stopFor(cause error) {
+	if n.stop != nil {
+		n.stop(cause)
 	}
+}
+
+func (n *Node) edges() map[core.Edge]actors.Executor {
 	edges := map[core.Edge]actors.Executor{
 		actorengine.Edge:       n.engine,
 		chain.TimerEdge:        &timerEdge{wall: time.Now, start: n.started},
 		chain.SignerEdge:       n.signer,
 		miner.AnswerEdge:       n.answers,
 		chain.PeersEdge:        peersEdge{},
-		supervisor.ProcessEdge: &processEdge{stop: stop},
+		supervisor.ProcessEdge: &processEdge{stop: n.stopFor},
+	}
+	if n.bitcoin != nil {
+		edges[bitcoinName] = n.bitcoin
 	}
 	for name, x := range edges {
 		edges[name] = &metered{edge: name, to: x, t: n.opt.Telemetry}
@@ -271,6 +282,10 @@ func (n *Node) Close() error {
 	var errs []error
 	if n.rpc != nil {
 		_ = n.rpc.Close() // of a node that never ran; served, it is closed
+	}
+	if n.bitcoin != nil {
+		n.bitcoin.running.Wait() // for the calls that ended with the runtime
+		errs = append(errs, n.bitcoinNode.Close())
 	}
 	if n.engine != nil {
 		errs = append(errs, n.engine.api.Close())

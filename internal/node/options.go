@@ -7,6 +7,7 @@ import (
 	"github.com/btcsuite/btcd/chaincfg"
 	"github.com/ethereum/go-ethereum/common"
 
+	"github.com/AnduroProject/alys-go/internal/edge/bitcoin"
 	"github.com/AnduroProject/alys-go/internal/edge/rpc"
 	"github.com/AnduroProject/alys-go/internal/logging"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
@@ -63,8 +64,17 @@ type Options struct {
 	// warning.
 	RPC        rpc.Options
 	RPCMayFail bool
-	// BitcoinNetwork is whose form the deposit address has; nil means regtest.
+	// BitcoinNetwork is that of the Bitcoin node, and whose form the deposit address
+	// has; nil means regtest.
 	BitcoinNetwork *chaincfg.Params
+	// Bitcoin is a Bitcoin node in this process, which the node closes. Without one,
+	// BitcoinRPC names another's; without both nothing that needs Bitcoin is judged.
+	Bitcoin    bitcoin.Node
+	BitcoinRPC bitcoin.ClientOptions
+	// Fee rates of payments in satoshi for 1000 vbytes, and the depth after which a
+	// payment is not broadcast again: [message.NodeConfigured].
+	MinFeeRate, MaxFeeRate, FallbackFeeRate uint64
+	PayoutConfirmations                     uint32
 
 	// OnFact is called for every fact after it is durable, on the releasing
 	// goroutine: it must be quick.

@@ -30,6 +30,11 @@ func (n *Node) problems() map[health.Code]string {
 	} else if behind > 0 {
 		p[health.ExecutionAway] = fmt.Sprintf("execution layer is behind: %d payloads are being fed", behind)
 	}
+	if n.bitcoin != nil {
+		if reason := n.bitcoin.now(); reason != "" {
+			p[health.BitcoinAway] = "Bitcoin: " + clip(reason)
+		}
+	}
 	if failed := n.runtime.Counts().Failed; failed > 0 {
 		p[health.TurnsFailed] = fmt.Sprintf("%d turns failed in this run: see the log, and report it", failed)
 	}

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 
-	"github.com/btcsuite/btcd/chaincfg"
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/AnduroProject/alys-go/actors/core"
@@ -57,11 +56,7 @@ func (b *rpcBackend) prepare() error {
 	if err != nil {
 		return err
 	}
-	network := b.n.opt.BitcoinNetwork
-	if network == nil {
-		network = &chaincfg.RegressionNetParams
-	}
-	if b.deposit, err = federation.Address(network); err != nil {
+	if b.deposit, err = federation.Address(b.n.bitcoinNetwork()); err != nil {
 		return err
 	}
 	b.chainID = c.ChainID

@@ -1,4 +1,3 @@
-// Package bitcoin is the edge to a Bitcoin node.
 package bitcoin
 
 import (
@@ -16,11 +15,13 @@ type Node interface {
 	Info(ctx context.Context) (Info, error)
 	// BlockHash returns the hash of the best chain's block at a height.
 	BlockHash(ctx context.Context, height uint64) (chainhash.Hash, error)
-	// Header returns a block's header; of one off the best chain too.
+	// Header returns a block's header; of one off the best chain too, whose height btcd
+	// does not tell.
 	Header(ctx context.Context, block chainhash.Hash) (Header, error)
 	// Block returns a block in Bitcoin's serialization, witnesses included.
 	Block(ctx context.Context, block chainhash.Hash) ([]byte, error)
-	// Transaction returns a transaction of a block, with witnesses.
+	// Transaction returns a transaction of a block, with witnesses; when the node lacks
+	// the block and finds the transaction otherwise, that.
 	Transaction(ctx context.Context, txid, block chainhash.Hash) ([]byte, error)
 	// Send gives a transaction to the network. The outcome is one of
 	// message.Broadcast…; the error is nil unless the node is away.
