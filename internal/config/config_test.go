@@ -353,3 +353,30 @@ func TestFlags(t *testing.T) {
 		t.Errorf("%d flags for data and log, want 6", got)
 	}
 }
+
+// The variables of the legacy program are taken, and ours win over them.
+func TestLegacyVariables(t *testing.T) {
+	legacy := []string{"BITCOIN_RPC_URL=http://10.0.0.1:8332", "BITCOIN_RPC_USER=old", "BITCOIN_RPC_PASS=secret"}
+	c, err := Load(Sources{Environ: legacy})
+	if err != nil || c.Bitcoin.RPCURL != "http://10.0.0.1:8332" || c.Bitcoin.RPCUser != "old" || c.Bitcoin.RPCPassword != "secret" {
+		t.Fatalf("%+v %v", c, err)
+	}
+	if from := c.Origin("bitcoin-rpc-url").String(); from != "env BITCOIN_RPC_URL" {
+		t.Errorf("the address is from %s", from)
+	}
+	c, err = Load(Sources{Environ: append([]string{"ALYS_BITCOIN_RPC_USER=new"}, legacy...)})
+	if err != nil || c.Bitcoin.RPCUser != "new" || c.Bitcoin.RPCURL != "http://10.0.0.1:8332" {
+		t.Fatalf("%+v %v", c, err)
+	}
+	for _, wrong := range [][]string{
+		{"BITCOIN_RPC_URL=http://user:secret@10.0.0.1"},
+		{"ALYS_BITCOIN_RPC_COOKIE=.cookie", "BITCOIN_RPC_URL=http://10.0.0.1", "BITCOIN_RPC_PASS=secret"},
+		{"ALYS_BITCOIN_RPC_CERT=rpc.cert"},
+		{"ALYS_BITCOIN_FEE_RATE_MIN=3000"},
+		{"ALYS_BITCOIN_FEE_RATE_MAX=1000000001"},
+	} {
+		if _, err := Load(Sources{Environ: wrong}); err == nil || strings.Contains(err.Error(), "secret\"") {
+			t.Errorf("%q: %v", wrong, err)
+		}
+	}
+}
