@@ -31,7 +31,7 @@ var emptyNames = []string{"utils", "util", "common", "manager", "managers", "hel
 var panicsEnd = map[string]string{
 	"actors/machine.go":                      "the turn boundary: a handler that panics ends its turn as failed (architecture, one turn, one event)",
 	"journal/fatal.go":                       "Pebble calls Fatalf where its disk fails, which becomes an error of the journal",
-	"journal/index/database.go":              "Pebble panics on files of a damaged index, which is built again",
+	"journal/derived/database.go":            "Pebble panics on files of a damaged database, which is built again",
 	"internal/edge/engine/gethlog.go":        "go-ethereum calls log.Crit where it cannot go on, which becomes an error of the engine",
 	"internal/edge/bitcoin/regtest/guard.go": "btcd's packages panic where their database is not what they wrote; it is made again",
 	"internal/edge/rpc/server.go":            "a request that panics is answered with an error; the node goes on",

@@ -57,11 +57,11 @@ func BenchmarkBuild(b *testing.B) {
 		o.Dir = b.TempDir() + "/index"
 		x := openIndex(b, j, o)
 		advance(b, x, n)
-		if err := x.db.flush(); err != nil {
+		if err := x.db.Flush(); err != nil {
 			b.Fatal(err)
 		}
 		b.StopTimer()
-		if err := x.db.db.Compact(b.Context(), []byte{0}, []byte{255}, false); err != nil {
+		if err := x.db.DB().Compact(b.Context(), []byte{0}, []byte{255}, false); err != nil {
 			b.Fatal(err)
 		}
 		postings, nodes, err := x.Sizes()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/journal/derived"
 	"github.com/AnduroProject/alys-go/journal/tree"
 )
 
@@ -42,7 +43,7 @@ func (x *Index) Run(ctx context.Context) error {
 		}
 		x.opt.Logger.Warn("index: removed, to be built again from the journal", "dir", x.opt.Dir, "error", err, "pause", pause)
 		for err = x.rebuild(); err != nil; err = x.rebuild() {
-			if errors.Is(err, errNotClosed) || !sleep(ctx, pause) {
+			if errors.Is(err, derived.ErrNotClosed) || !sleep(ctx, pause) {
 				return err
 			}
 			pause = min(2*pause, longestPause)
@@ -59,7 +60,7 @@ func (x *Index) rebuild() error {
 	x.position.Store(&journal.Head{Hash: journal.Origin(x.journal.ID())})
 	x.mu.Unlock()
 	if d != nil {
-		if err := d.close(); errors.Is(err, errNotClosed) {
+		if err := d.Close(); errors.Is(err, derived.ErrNotClosed) {
 			return err
 		}
 	}
@@ -142,14 +143,14 @@ func (x *Index) wait(ctx context.Context, f *follower) error {
 // flush writes what is in memory to tables when the last time is that long ago.
 func (f *follower) flush(after time.Duration) error {
 	d := f.x.db // exchanged by this goroutine only
-	if err := d.err(); err != nil {
+	if err := d.Err(); err != nil {
 		return unusable(err, "index %s", f.x.opt.Dir)
 	}
 	if !f.x.dirty || time.Since(f.flushed) < after {
 		return nil
 	}
 	f.flushed, f.x.dirty = time.Now(), false
-	if err := d.flush(); err != nil {
+	if err := d.Flush(); err != nil {
 		return unusable(err, "index %s cannot be written", f.x.opt.Dir)
 	}
 	return nil
@@ -219,8 +220,8 @@ func (f *follower) commit() error {
 	if f.last.Sequence == x.Position().Sequence {
 		return nil
 	}
-	err := x.db.do(func() error {
-		b := x.db.db.NewBatch()
+	err := x.db.Do(func() error {
+		b := x.db.DB().NewBatch()
 		for key, offsets := range f.terms {
 			if err := b.Merge([]byte(key), *offsets, nil); err != nil {
 				return err
@@ -231,7 +232,7 @@ func (f *follower) commit() error {
 				return err
 			}
 		}
-		if err := b.Set(metaPosition, position{x.journal.ID(), f.last}.encode(), nil); err != nil {
+		if err := b.Set(metaPosition, derived.Position{Journal: x.journal.ID(), Head: f.last}.Encode(), nil); err != nil {
 			return err
 		}
 		return b.Commit(pebble.NoSync)

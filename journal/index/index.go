@@ -4,16 +4,15 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/journal/derived"
 	"github.com/AnduroProject/alys-go/journal/tree"
 )
 
@@ -116,10 +115,10 @@ func (x *Index) openToRead() error {
 	}
 	p, err := d.check(x.journal, x.opt)
 	if err != nil {
-		return errors.Join(err, d.close())
+		return errors.Join(err, d.Close())
 	}
 	x.db = d
-	x.position.Store(&p.head)
+	x.position.Store(&p.Head)
 	return nil
 }
 
@@ -130,19 +129,19 @@ func (x *Index) open() error {
 		return x.create()
 	}
 	d, err := openDatabase(x.opt, false)
-	if locked(err) {
+	if derived.Locked(err) {
 		return fault.Wrap(fault.Temporary, err, "index "+x.opt.Dir+" is in use")
 	}
-	var p position
+	var p derived.Position
 	if err == nil {
 		if p, err = d.check(x.journal, x.opt); err == nil {
 			x.use(d, p)
 			return nil
 		}
 		if !errors.Is(err, errIndex) { // the journal could not be read
-			return errors.Join(err, d.close())
+			return errors.Join(err, d.Close())
 		}
-		if closing := d.close(); closing != nil {
+		if closing := d.Close(); closing != nil {
 			return errors.Join(err, closing)
 		}
 	}
@@ -160,18 +159,18 @@ func (x *Index) create() error {
 	}
 	p, err := d.begin(x.journal, x.opt)
 	if err != nil {
-		return fault.Wrap(fault.Temporary, errors.Join(err, d.close()), "create index "+x.opt.Dir)
+		return fault.Wrap(fault.Temporary, errors.Join(err, d.Close()), "create index "+x.opt.Dir)
 	}
 	x.use(d, p)
 	return nil
 }
 
-func (x *Index) use(d *database, p position) {
+func (x *Index) use(d *database, p derived.Position) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.db = d
 	x.generation++
-	x.position.Store(&p.head)
+	x.position.Store(&p.Head)
 }
 
 // Position returns the last event that is indexed.
@@ -195,11 +194,11 @@ func (x *Index) Close() error {
 	x.db = nil
 	x.generation++
 	if !x.opt.ReadOnly {
-		if err := d.flush(); err != nil {
+		if err := d.Flush(); err != nil {
 			x.opt.Logger.Warn("index: not flushed, the next start goes on from an earlier event", "dir", x.opt.Dir, "error", err)
 		}
 	}
-	return fault.Wrap(fault.Temporary, d.close(), "close index "+x.opt.Dir)
+	return fault.Wrap(fault.Temporary, d.Close(), "close index "+x.opt.Dir)
 }
 
 // Checkpoint copies the index into a directory that does not exist, with hard
@@ -210,9 +209,9 @@ func (x *Index) Checkpoint(dir string) error {
 	if x.db == nil {
 		return fault.New(fault.Temporary, "index %s is being built again", x.opt.Dir)
 	}
-	err := x.db.flush()
+	err := x.db.Flush()
 	if err == nil {
-		err = x.db.do(func() error { return x.db.db.Checkpoint(dir) })
+		err = x.db.Do(func() error { return x.db.DB().Checkpoint(dir) })
 	}
 	return fault.Wrap(fault.Temporary, err, "copy index "+x.opt.Dir)
 }
@@ -227,11 +226,11 @@ func (x *Index) Sizes() (postings map[Kind]uint64, nodes uint64, err error) {
 			return err
 		}
 		for _, k := range kinds {
-			if postings[k], err = d.db.EstimateDiskUsage([]byte{prefixPosting, byte(k)}, []byte{prefixPosting, byte(k) + 1}); err != nil {
+			if postings[k], err = d.DB().EstimateDiskUsage([]byte{prefixPosting, byte(k)}, []byte{prefixPosting, byte(k) + 1}); err != nil {
 				return err
 			}
 		}
-		nodes, err = d.db.EstimateDiskUsage([]byte{prefixNode}, []byte{prefixNode + 1})
+		nodes, err = d.DB().EstimateDiskUsage([]byte{prefixNode}, []byte{prefixNode + 1})
 		return err
 	})
 	return postings, nodes, err
@@ -245,10 +244,10 @@ func (x *Index) read(f func(*database) error) error {
 	if x.db == nil {
 		return errIndex
 	}
-	err := guarded(func() error { return f(x.db) })
+	err := derived.Guarded(func() error { return f(x.db) })
 	if err != nil && !errors.Is(err, errExchanged) {
 		err = unusable(err, "index %s", x.opt.Dir)
-		x.db.fail(err)
+		x.db.Fail(err)
 	}
 	return err
 }
@@ -258,7 +257,7 @@ func (x *Index) read(f func(*database) error) error {
 func (x *Index) Source() *tree.Source {
 	return &tree.Source{Leaves: x.leaves, Stored: func(level uint, index uint64) (h tree.Hash, ok bool, err error) {
 		err = x.read(func(d *database) error {
-			value, err := d.read(appendNode(nil, level, index))
+			value, err := d.Read(appendNode(nil, level, index))
 			if err == nil && value != nil && len(value) != len(h) {
 				err = fault.New(fault.Corrupt, "node %d/%d has %d bytes", level, index, len(value))
 			}
@@ -282,10 +281,4 @@ func (x *Index) leaves(first, count uint64, yield func(tree.Hash)) error {
 		yield(tree.Leaf(envelope))
 	}
 	return it.Close()
-}
-
-// locked reports whether another user has the directory.
-func locked(err error) bool {
-	return errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) ||
-		err != nil && strings.Contains(err.Error(), "lock held by current process")
 }

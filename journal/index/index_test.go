@@ -11,6 +11,7 @@ import (
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/journal/derived"
 )
 
 // ask returns the sequences of a query, read in pages of a size; 0 for one page.
@@ -103,7 +104,7 @@ func TestFindEqualsFilter(t *testing.T) {
 				must(t, step(x, to))
 			},
 			"crash": func(t *rapid.T) { // what was not flushed is lost
-				must(t, x.db.close())
+				must(t, x.db.Close())
 				x, err = Open(j, testOptions(fs))
 				must(t, err)
 			},
@@ -182,22 +183,22 @@ func TestUnfitIndexIsBuiltAgain(t *testing.T) {
 		must(t, o.setDefaults())
 		d, err := openDatabase(o, false)
 		must(t, err)
-		must(t, d.db.Set(key, value, pebble.NoSync))
-		must(t, d.flush())
-		must(t, d.close())
+		must(t, d.DB().Set(key, value, pebble.NoSync))
+		must(t, d.Flush())
+		must(t, d.Close())
 	}
 	for name, c := range map[string]struct {
 		change func(t *testing.T, fs vfs.FS, j *journal.Journal)
 		what   string
 	}{
 		"ahead": {func(t *testing.T, fs vfs.FS, j *journal.Journal) {
-			set(t, fs, metaPosition, position{j.ID(), journal.Head{Sequence: n + 1}}.encode())
+			set(t, fs, metaPosition, derived.Position{Journal: j.ID(), Head: journal.Head{Sequence: n + 1}}.Encode())
 		}, "the journal ends at 3000"},
 		"other history": {func(t *testing.T, fs vfs.FS, j *journal.Journal) {
-			set(t, fs, metaPosition, position{j.ID(), journal.Head{Sequence: n - 1}}.encode())
+			set(t, fs, metaPosition, derived.Position{Journal: j.ID(), Head: journal.Head{Sequence: n - 1}}.Encode())
 		}, "event 2999 had the hash 000"},
 		"other journal": {func(t *testing.T, fs vfs.FS, j *journal.Journal) {
-			set(t, fs, metaPosition, position{journal.ID{1}, journal.Head{Sequence: n}}.encode())
+			set(t, fs, metaPosition, derived.Position{Journal: journal.ID{1}, Head: journal.Head{Sequence: n}}.Encode())
 		}, "belongs to journal 0100"},
 		"short position": {func(t *testing.T, fs vfs.FS, j *journal.Journal) { set(t, fs, metaPosition, []byte{1}) }, "its position is 01"},
 		"newer format":   {func(t *testing.T, fs vfs.FS, j *journal.Journal) { set(t, fs, metaFormat, []byte{0, 0, 0, 9}) }, "mformat is 00000009"},

@@ -94,7 +94,7 @@ func (l *list) fetch(d *database, want uint64, reverse bool) error {
 	} else {
 		o.LowerBound = appendBlock(bytes.Clone(l.term), want)
 	}
-	it, err := d.db.NewIter(o)
+	it, err := d.DB().NewIter(o)
 	if err != nil {
 		return err
 	}

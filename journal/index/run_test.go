@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/journal/derived"
 )
 
 // start runs an index and returns how to end it.
@@ -184,7 +185,7 @@ func TestEveryFailure(t *testing.T) {
 		cancel()
 		if err := errors.Join(<-done, x.Close()); err != nil {
 			var injected *vfsError
-			if errors.Is(err, errNotClosed) {
+			if errors.Is(err, derived.ErrNotClosed) {
 				stuck++ // a goroutine of the database is parked for good
 			} else if !errors.As(err, &injected) {
 				t.Errorf("operation %d: %v", at, err)
