@@ -135,6 +135,7 @@ type PaymentChanged struct {
 	BitcoinBlock  chainhash.Hash // from mined on
 	BitcoinHeight uint64
 	BitcoinTip    uint64 // the height that Bitcoin was followed to
+	Members       uint64 // whose signatures are known: bit i is federation key i
 }
 
 // Type implements core.Message.
@@ -156,6 +157,7 @@ func (m *PaymentChanged) Fields(f *record.Fields) {
 	f.Fixed(9, m.BitcoinBlock[:])
 	f.Uint64(10, &m.BitcoinHeight)
 	f.Uint64(11, &m.BitcoinTip)
+	f.Uint64(12, &m.Members)
 }
 
 // WalletChanged is the fact that the wallet of the head's branch is another: at each
