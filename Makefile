@@ -11,7 +11,7 @@ DATA      ?= alys-data
 
 # Packages that run goroutines of ours.
 RUNTIME   := ./actors/... ./journal/... ./snapshot/... ./replay/... ./projections/... ./internal/memo/... ./internal/node/... \
-             ./internal/edge/admin/... ./internal/edge/mergeminer/... ./internal/edge/rpc/... ./internal/progress/... ./internal/restart/... \
+             ./internal/edge/admin/... ./internal/edge/mergeminer/... ./internal/edge/pegsigner/... ./internal/edge/rpc/... ./internal/progress/... ./internal/restart/... \
              ./internal/backup/... ./internal/scrub/... ./migration/...
 
 # Pinned: a linter that changes by itself breaks old commits.
@@ -151,6 +151,11 @@ lint: ## gofmt, go vet, staticcheck
 generate: ## Write generated files anew
 	$(GO) test -count=1 ./internal/protocol/message ./internal/config ./internal/edge/rpc -update
 
+.PHONY: generate-proto
+generate-proto: ## Write the gRPC code of internal/edge/pegsigner/keeper/signerpb anew (installs its generators)
+	rm -f internal/edge/pegsigner/keeper/signerpb/*.pb.go
+	$(GO) test -count=1 ./internal/edge/pegsigner/keeper/signerpb -update
+
 .PHONY: golden
 golden: ## Write the golden journal of this version into testdata/journals/GOLDEN (a release that changes format, schema or behaviour)
 	@test -n "$(GOLDEN)" || { echo "golden: name the directory, as in make golden GOLDEN=v3"; exit 1; }
@@ -158,8 +163,8 @@ golden: ## Write the golden journal of this version into testdata/journals/GOLDE
 	$(GO) test -count=1 ./internal/node -run 'TestGoldenJournals$$' -describe-golden
 
 .PHONY: generate-check
-generate-check: generate ## Fail when a generated file differs from its source
-	@git diff --exit-code --stat -- docs || (echo "generated files differ from their source: commit what make generate wrote"; exit 1)
+generate-check: generate generate-proto ## Fail when a generated file differs from its source
+	@git diff --exit-code --stat -- docs internal/edge/pegsigner/keeper/signerpb || (echo "generated files differ from their source: commit what make generate wrote"; exit 1)
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -106,7 +106,7 @@ func recovers(file *ast.File) []token.Pos {
 // types, functions, methods of exported types, constants and variables. A
 // comment on a group covers the group. Fields are left to their type's comment.
 func checkDocumented(s *source) []finding {
-	if s.test || s.file.Name.Name == "main" {
+	if s.test || s.file.Name.Name == "main" || ast.IsGenerated(s.file) {
 		return nil
 	}
 	var out []finding
