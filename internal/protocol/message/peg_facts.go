@@ -182,12 +182,12 @@ func (m *WalletChanged) Fields(f *record.Fields) {
 }
 
 // PegTotals are the sums of a wallet in satoshi from genesis to its block. They satisfy
-// Deposited + Fetched = Coins + Paid + BitcoinFees and Requested = Paid + UserFees + Pending,
-// exactly; UserFees + PoolDrift = BitcoinFees. docs/formats/peg-totals.md names each residue.
+// Deposited + Fetched = Coins + Paid + Stray + BitcoinFees, Requested = Paid + UserFees + Pending
+// and UserFees + PoolDrift = BitcoinFees, exactly. docs/formats/peg-totals.md names each residue.
 type PegTotals struct {
 	Deposited   uint64 // all federation outputs of minted deposits
 	Credited    uint64 // what these deposits credit
-	Fetched     uint64 // coins that a payment spends without a minted deposit or change behind them
+	Fetched     uint64 // what payments spend or return to the federation without a minted deposit or change behind it
 	Coins       uint64 // unspent
 	CoinCount   uint64
 	Paid        uint64 // outputs to users
@@ -199,7 +199,8 @@ type PegTotals struct {
 	Ignored     uint64 // burned by requests that are never paid
 	Dust        uint64 // wei burned below a satoshi
 	Unbacked    int64  // gwei of withdrawals beside fee shares and credits
-	Unknown     uint64 // minted deposits whose transaction is not here yet: the sums lack them
+	Unknown     uint64 // minted deposits and inputs whose transaction is not here yet: the sums lack them
+	Stray       uint64 // outputs of payments that no request asks for
 }
 
 // Fields implements record.Record.
@@ -219,6 +220,7 @@ func (m *PegTotals) Fields(f *record.Fields) {
 	f.Uint64(13, &m.Dust)
 	f.Int64(14, &m.Unbacked)
 	f.Uint64(15, &m.Unknown)
+	f.Uint64(16, &m.Stray)
 }
 
 // BitcoinTipChanged is the fact that Bitcoin was followed further, or back.
