@@ -8,7 +8,7 @@ import (
 
 // bitcoinMethods are the calls made to a Bitcoin node.
 var bitcoinMethods = []string{
-	"getblockchaininfo", "getnetworkinfo", "getindexinfo", "version", "getblockhash", "getblockheader", "getblock",
+	"getblockchaininfo", "getnetworkinfo", "getindexinfo", "getinfo", "getblockhash", "getblockheader", "getblock",
 	"getrawtransaction", "sendrawtransaction", "estimatesmartfee",
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"net/url"
@@ -160,14 +162,43 @@ func (c *Client) Header(ctx context.Context, block chainhash.Hash) (Header, erro
 	}
 	err = c.call(ctx, smallAnswer, &place, "getblockheader", block.String(), true)
 	if code, ok := errorCode(err); ok && code == codeInternal {
-		h.Confirmations = -1 // btcd knows the height of best blocks only
-		return h, nil
+		// btcd knows the height of best blocks only.
+		h.Height, err = c.sideHeight(ctx, h.Raw)
+		h.Confirmations = -1
+		return h, err
 	}
 	if err == nil && place.Height < 0 {
 		err = c.unexpected("getblockheader", "a negative height")
 	}
 	h.Height, h.Confirmations = uint64(max(place.Height, 0)), place.Confirmations
 	return h, err
+}
+
+// sideHeight counts from a block off the best chain down to one on it.
+func (c *Client) sideHeight(ctx context.Context, raw [80]byte) (uint64, error) {
+	const deepest = 4096
+	for above := uint64(1); above < deepest; above++ {
+		parent := chainhash.Hash(raw[4:36])
+		var place struct {
+			Height uint64 `json:"height"`
+		}
+		err := c.call(ctx, smallAnswer, &place, "getblockheader", parent.String(), true)
+		if err == nil {
+			return place.Height + above, nil
+		}
+		if code, ok := errorCode(err); !ok || code != codeInternal {
+			return 0, err
+		}
+		header, err := c.hexCall(ctx, smallAnswer, "getblockheader", parent.String(), false)
+		if err != nil {
+			return 0, err
+		}
+		if len(header) != len(raw) {
+			return 0, c.unexpected("getblockheader", "no header")
+		}
+		raw = [80]byte(header)
+	}
+	return 0, fault.New(fault.CannotJudge, "the Bitcoin block leaves the best chain more than %d blocks below", deepest)
 }
 
 // Block implements [Node].
@@ -195,7 +226,7 @@ func (c *Client) Transaction(ctx context.Context, txid, block chainhash.Hash) ([
 	} else {
 		raw, err = c.hexCall(ctx, blockAnswer, "getrawtransaction", txid.String(), false, block.String())
 	}
-	if fault.Is(err, fault.CannotJudge) {
+	if fault.Is(err, fault.CannotJudge) && !errors.Is(err, errElsewhere) && !strings.Contains(err.Error(), "in the provided block") {
 		indexed, indexErr := c.hexCall(ctx, blockAnswer, "getrawtransaction", txid.String())
 		if indexErr != nil {
 			return nil, fault.New(fault.Of(indexErr), "%w; and without the block: %w", err, indexErr)
@@ -210,6 +241,9 @@ func (c *Client) Transaction(ctx context.Context, txid, block chainhash.Hash) ([
 	}
 	return raw, nil
 }
+
+// errElsewhere is a block that is there without the transaction.
+var errElsewhere = errors.New("the block does not have it")
 
 // blockTransaction reads a transaction out of its block.
 func (c *Client) blockTransaction(ctx context.Context, txid, block chainhash.Hash) ([]byte, error) {
@@ -230,7 +264,7 @@ func (c *Client) blockTransaction(ctx context.Context, txid, block chainhash.Has
 			return out.Bytes(), nil
 		}
 	}
-	return nil, fault.New(fault.CannotJudge, "Bitcoin block %s has no transaction %s", block, txid)
+	return nil, fault.New(fault.CannotJudge, "Bitcoin block %s, transaction %s: %w", block, txid, errElsewhere)
 }
 
 // decodeTransaction decodes exactly one transaction.
@@ -338,15 +372,16 @@ func (c *Client) coreIndex(ctx context.Context) (bool, error) {
 // btcdVersion also finds whether btcd has an index of transactions, by asking for one
 // that cannot be.
 func (c *Client) btcdVersion(ctx context.Context) (version string, txIndex bool, err error) {
-	var versions map[string]struct {
-		Version string `json:"versionstring"`
+	var info struct {
+		Version uint32 `json:"version"`
 	}
-	if err := c.call(ctx, smallAnswer, &versions, "version"); err != nil {
+	if err := c.call(ctx, smallAnswer, &info, "getinfo"); err != nil {
 		return "", false, err
 	}
 	err = c.call(ctx, smallAnswer, new(string), "getrawtransaction", strings.Repeat("0", 64))
 	if _, answered := errorCode(err); !answered {
 		return "", false, err
 	}
-	return printable("btcd " + versions["btcd"].Version), !strings.Contains(err.Error(), "--txindex"), nil
+	v := info.Version
+	return fmt.Sprintf("btcd %d.%d.%d", v/1_000_000, v/10_000%100, v/100%100), !strings.Contains(err.Error(), "--txindex"), nil
 }

@@ -15,8 +15,7 @@ type Node interface {
 	Info(ctx context.Context) (Info, error)
 	// BlockHash returns the hash of the best chain's block at a height.
 	BlockHash(ctx context.Context, height uint64) (chainhash.Hash, error)
-	// Header returns a block's header; of one off the best chain too, whose height btcd
-	// does not tell.
+	// Header returns a block's header; of one off the best chain too.
 	Header(ctx context.Context, block chainhash.Hash) (Header, error)
 	// Block returns a block in Bitcoin's serialization, witnesses included.
 	Block(ctx context.Context, block chainhash.Hash) ([]byte, error)
