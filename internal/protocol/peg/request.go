@@ -107,13 +107,13 @@ func Requests(logs []RequestLog, strict bool, least uint64) ([]Request, error) {
 		fits := r.amount(wei)
 		r.Script, ok = readDestination(destination)
 		switch {
-		case !strict && !direct:
-			r.Ignored = IgnoredIndirect
 		case !fits:
 			r.Ignored = IgnoredOverflow
-			if !strict && overflow == nil {
+			if !strict && direct && overflow == nil {
 				overflow = fault.New(fault.Invalid, "transaction %s, log %d: peg-out of more satoshi than 64 bits hold; refuse the block that holds it", l.Transaction, l.Index)
 			}
+		case !strict && !direct:
+			r.Ignored = IgnoredIndirect
 		case r.Amount < least:
 			r.Ignored = IgnoredBelowMinimum
 		case !ok:
