@@ -165,6 +165,7 @@ func (x *turn) advance(m *message.BitcoinFollowed, fork message.BitcoinID, block
 	x.restage(append(touched, x.ripe(before.Top.Height)...))
 	x.fetchUnknown()
 	x.judgeAgain()
+	x.bitcoinMoved()
 }
 
 // leave forgets the followed blocks from a height on, and returns the deposits that
@@ -186,6 +187,7 @@ func (x *turn) leave(from uint64) (left []chainhash.Hash) {
 		d.Followed = false
 		x.putDeposit(&d)
 	}
+	x.bitcoinLeft(from)
 	return left
 }
 
@@ -206,6 +208,7 @@ func (x *turn) shiftWindow() {
 func (x *turn) takeTransactions(b *told) (txids []chainhash.Hash, fresh []*Deposit) {
 	for i, tx := range b.txs {
 		t, txid := &b.Transactions[i], b.txids[i]
+		x.bitcoinSpends(b.id(), tx, txid)
 		old := x.Deposit(txid)
 		if old == nil && (!x.isDeposit(tx) || x.settled(txid)) {
 			continue
@@ -299,4 +302,5 @@ func (x *turn) resumePeg(m *message.ResumePeg) {
 	}
 	x.followBitcoin()
 	x.judgeAgain()
+	x.bitcoinMoved()
 }

@@ -18,12 +18,21 @@
 //   - The sums of a wallet satisfy the identities of [message.PegTotals] at every block
 //     of every branch.
 //   - Bitcoin being behind, away or of another network never makes a block invalid.
+//   - No signature without a durable intent: the turn that asks the signer records it, and
+//     what comes back is verified before it is kept or published.
+//   - Of two payments that this member signed on different branches at most one can be
+//     confirmed. (architecture.md 4, "Bridge")
 //
 // # Layout
 //
 // wallet.go has the wallet and derive.go what a block does to it; state.go and load.go
 // the state and its snapshot; follow.go the chain; bitcoin.go the Bitcoin chain;
 // deposits.go the deposits' life; mint.go the verdict on peg-ins and their planning.
+//
+// payment.go has a payment and payments.go all of them; judge.go the verdict on a block's
+// payments, plan.go what is proposed; sign.go the orders and the signer, collect.go the
+// members' signatures, finalize.go the payments of a carrier, broadcast.go Bitcoin,
+// conflict.go payments that were signed on another branch.
 package bridge
 
 import "github.com/AnduroProject/alys-go/actors/core"

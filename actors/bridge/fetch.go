@@ -89,6 +89,8 @@ func (x *turn) transactionFetched(m *message.TransactionFetched) {
 		x.learn([]*Deposit{d})
 		x.restage([]chainhash.Hash{f.Txid})
 		x.judgeAgain()
+		x.learnAllPrevouts()
+		x.signOrders()
 	}
 	x.fetchUnknown()
 }

@@ -26,6 +26,8 @@ func (x *turn) followChain(m *message.FollowChain) {
 	}
 	x.fetchUnknown()
 	x.judgeAgain()
+	x.signOrders()
+	x.sendPayments(false)
 }
 
 // execute adds a block to the tree with the wallet after it. The first of all is the
@@ -45,6 +47,7 @@ func (x *turn) execute(m *message.PegBlock) {
 			x.Incomplete = fmt.Sprintf("the wallet begins at block %d: coins and deposits before it are unknown; import the chain again", b.Number)
 		}
 		x.putBlock(b)
+		x.registerPayment(b)
 		return
 	}
 	parent := x.Block(m.Parent)
@@ -54,6 +57,7 @@ func (x *turn) execute(m *message.PegBlock) {
 	}
 	b.Wallet = x.derive(b, parent.Wallet)
 	x.putBlock(b)
+	x.registerPayment(b)
 }
 
 // moveHead reverts the blocks of the old head's branch, highest first, and connects
@@ -113,10 +117,12 @@ func (x *turn) factWallet(b *Block) {
 // connect draws the conclusions from a block that came to the head's branch.
 func (x *turn) connect(b *Block) {
 	x.connectDeposits(b)
+	x.connectPayments(b, x.Block(b.Parent))
 }
 
 // revert draws the conclusions from a block that left the head's branch.
 func (x *turn) revert(b *Block) {
+	x.revertPayments(b, x.Block(b.Parent))
 	x.revertDeposits(b)
 }
 
@@ -176,5 +182,6 @@ func (x *turn) raiseBase(final *Block) {
 	for _, b := range gone {
 		x.dropBlock(b)
 	}
+	x.releasePayments(gone)
 	x.forgetDeposits(gone, base)
 }

@@ -65,6 +65,16 @@ func (*Bridge) Handle(state core.State, m core.Message, t core.Turn, out *core.O
 		x.transactionFetched(m)
 	case *message.TransactionMissing:
 		x.transactionMissing()
+	case *message.TransactionBroadcast:
+		x.transactionBroadcast(m)
+	case *message.SignPayments:
+		x.signPayments(m)
+	case *message.PayoutSigned:
+		x.payoutSigned(m)
+	case *message.PayoutRefused:
+		x.payoutRefused(m)
+	case *message.SignaturesReceived:
+		x.signaturesReceived(m)
 	case *message.TimerFired, *core.Expired:
 		x.awake()
 	}
@@ -108,6 +118,8 @@ func (x *turn) awake() {
 	case x.Cause == x.FetchAt:
 		x.FetchAt = core.Ref{}
 		x.fetchUnknown()
+	case x.Cause == x.Retry:
+		x.retry()
 	}
 }
 

@@ -15,13 +15,12 @@ import (
 
 // Snapshot keys, in the order that Load needs: "" the pointers, 'b' the wallet of the
 // base block (with the kind of the entry and its name), 'd' with txid a deposit, 'h'
-// with height (big endian) a Bitcoin block, 'p' with txid a payment, 'x' with number (big
-// endian) and root a block. The wallets above the base are computed from it.
+// with height (big endian) a Bitcoin block, 'x' with number (big endian) and root a block;
+// those of payments, in capitals, are in payments.go. The wallets above the base are computed from it.
 const (
 	walletEntry  byte = 'b'
 	depositEntry byte = 'd'
 	bitcoinEntry byte = 'h'
-	paymentEntry byte = 'p'
 	blockEntry   byte = 'x'
 )
 
@@ -75,12 +74,12 @@ func (w *walk) raw(key, value []byte) bool {
 func (s *State) Walk(yield func(key, value []byte) error) error {
 	w := &walk{yield: yield}
 	w.put(nil, &s.pointers)
+	s.walkPayments(w)
 	if base := s.Block(s.Base.Root); base != nil {
 		base.Wallet.walk(w)
 	}
 	s.deposits.Scan(func(d *Deposit) bool { return w.put(append([]byte{depositEntry}, d.Txid[:]...), d) })
 	s.bitcoin.Scan(func(height uint64, hash chainhash.Hash) bool { return w.raw(heightKey(height), hash[:]) })
-	s.payments.Scan(func(p *Payment) bool { return w.put(append([]byte{paymentEntry}, p.Txid[:]...), p) })
 	s.heights.Scan(func(id message.BlockID) bool { return w.put(blockKey(id), &s.Block(id.Root).PegBlock) })
 	return w.err
 }
@@ -133,17 +132,10 @@ func (s *State) load(key, value []byte, resolve record.Resolver) (canonical []by
 		height := binary.BigEndian.Uint64(key[1:])
 		s.bitcoin.Set(height, chainhash.Hash(value))
 		return heightKey(height), nil
-	case paymentEntry:
-		p := new(Payment)
-		if err := record.Decode(value, p, resolve); err != nil {
-			return nil, err
-		}
-		s.payments.Set(p)
-		return append([]byte{paymentEntry}, p.Txid[:]...), nil
 	case blockEntry:
 		return s.loadBlock(value, resolve)
 	}
-	return nil, fault.New(fault.Corrupt, "bridge state has no entry %x", key)
+	return s.loadPayments(key, value, resolve)
 }
 
 func (s *State) loadPointers(value []byte, resolve record.Resolver) error {

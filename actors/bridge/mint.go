@@ -86,6 +86,9 @@ func (x *turn) answerJudgement(b *message.PegBlock, v Verdict) {
 	if v.Valid() {
 		x.propose(b)
 	}
+	if v.Rule == RuleSignedOffBranch {
+		x.alarm(v.Rule, v.Reason, b.Root)
+	}
 	x.out.Send(chain, &message.PegJudged{Root: b.Root, Grade: uint8(v.Grade), Rule: v.Rule, Reason: v.Reason})
 }
 
@@ -114,14 +117,21 @@ func (s *State) judge(b *message.PegBlock) Verdict {
 	switch {
 	case parent == nil:
 		return undecided(RuleMinted, "block %s at %d stands on %s, whose wallet is not known", b.Root, b.Number, b.Parent)
-	case len(b.PegIns) == 0 && len(b.Proposal) == 0 && len(b.Payouts) == 0 && len(parent.Wallet.Pending) == 0:
+	case len(b.PegIns) == 0 && s.paysNothing(b, parent):
 		return s.judgeWithdrawals(b, nil)
 	case s.Halted != "":
 		return undecided(RuleHalted, "the peg is halted: %s", s.Halted)
 	case s.Incomplete != "":
 		return undecided(RuleMinted, "%s", s.Incomplete)
 	}
-	return s.judgePegIns(b, parent)
+	pegIns := s.judgePegIns(b, parent)
+	if pegIns.Grade == fault.Invalid {
+		return pegIns
+	}
+	if payments := s.judgePayments(b, parent); payments.Grade == fault.Invalid || pegIns.Valid() {
+		return payments
+	}
+	return pegIns
 }
 
 // judgePegIns checks the deposits that a block lists and the withdrawals that follow.
@@ -238,6 +248,7 @@ func (x *turn) planPeg(m *message.PlanPeg) {
 		p.Refused = fmt.Sprintf("the wallet after block %s is not known", m.Parent)
 	} else {
 		x.planPegIns(p, m, parent)
+		x.planPayments(p, m, parent)
 	}
 	x.out.Send(chain, p)
 }

@@ -29,7 +29,7 @@ type State struct {
 	deposits *btree.BTreeG[*Deposit]        // by txid
 	placed   *btree.BTreeG[place]           // deposits in followed Bitcoin blocks, by height
 	bitcoin  *btree.Map[uint64, chainhash.Hash]
-	payments *btree.BTreeG[*Payment] // by txid
+	payments
 
 	loading *Wallet // of the base block, while a snapshot is loaded
 }
@@ -95,7 +95,7 @@ func newState() *State {
 		deposits: btree.NewBTreeGOptions(func(a, b *Deposit) bool { return bytes.Compare(a.Txid[:], b.Txid[:]) < 0 }, ordered),
 		placed:   btree.NewBTreeGOptions(comparePlaces, ordered),
 		bitcoin:  new(btree.Map[uint64, chainhash.Hash]),
-		payments: btree.NewBTreeGOptions(func(a, b *Payment) bool { return bytes.Compare(a.Txid[:], b.Txid[:]) < 0 }, ordered),
+		payments: newPayments(),
 	}
 }
 
@@ -105,7 +105,7 @@ func (s *State) Clone() core.State {
 	c := *s
 	c.blocks, c.heights = s.blocks.Copy(), s.heights.Copy()
 	c.deposits, c.placed = s.deposits.Copy(), s.placed.Copy()
-	c.bitcoin, c.payments = s.bitcoin.Copy(), s.payments.Copy()
+	c.bitcoin, c.payments = s.bitcoin.Copy(), s.payments.copy()
 	c.Open = s.Open[:len(s.Open):len(s.Open)]
 	c.Fetches = s.Fetches[:len(s.Fetches):len(s.Fetches)]
 	return &c
@@ -121,12 +121,6 @@ func (s *State) Block(root common.Hash) *Block {
 func (s *State) Deposit(txid chainhash.Hash) *Deposit {
 	d, _ := s.deposits.Get(&Deposit{Txid: txid})
 	return d
-}
-
-// Payment returns the payment with this txid, or nil.
-func (s *State) Payment(txid chainhash.Hash) *Payment {
-	p, _ := s.payments.Get(&Payment{Txid: txid})
-	return p
 }
 
 // Federation returns what follows from the federation's keys; nil before configuration.
