@@ -122,6 +122,10 @@ bench: build ## The figures of docs/performance.md, with their references
 bench-chain: ## Blocks validated without and with execution, reorgs of depth 1, 100, 1000, memory of the tree, import beside straight feeding
 	$(GO) run ./internal/bench -chain
 
+.PHONY: bench-peg
+bench-peg: ## The peg: Bitcoin blocks scanned, proposals and signatures checked, coins chosen
+	$(GO) test -run '^$$' -bench 'ScanBlock|CheckSigner|SigHashes|VerifySignatures|Finalize|Propose|PegIn$$|PegOuts' -benchmem ./internal/protocol/peg
+
 # How long each cell of bench-journal runs; a smoke run takes 50ms.
 CELL      ?= 2s
 

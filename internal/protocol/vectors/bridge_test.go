@@ -65,11 +65,26 @@ func checkPegIn(line []byte) error {
 	if v.PegIn != nil {
 		want = peg.PegIn{Account: common.Address(v.PegIn.Account), Amount: v.PegIn.Amount}
 	}
+	strict, strictly := f.StrictPegIn(tx)
+	recognition[[3]string{v.Case, reading(in, ok), reading(strict, strictly)}]++
+	if (f.PegInReason(tx, false) == "") != ok || (f.PegInReason(tx, true) == "") != strictly || ok && strictly && in != strict {
+		return fmt.Errorf("%s: legacy reads %v, the strict rule %v", v.Case, in, strict)
+	}
 	return errors.Join(
 		equal("txid", tx.TxHash().String(), v.Txid),
 		equal("whether there is a peg-in, "+v.Case, ok, v.PegIn != nil),
 		equal("pegin, "+v.Case, in, want),
 	)
+}
+
+// recognition counts, by case, what the two rules read in a deposit.
+var recognition = make(map[[3]string]int)
+
+func reading(in peg.PegIn, ok bool) string {
+	if !ok {
+		return "no peg-in"
+	}
+	return "peg-in"
 }
 
 // request is [satoshi, script].
@@ -99,8 +114,9 @@ func checkPegOutRequest(line []byte) error {
 		Receipts []struct {
 			To   *octets `json:"to"`
 			Logs []struct {
-				Topics []octets `json:"topics"`
-				Data   octets   `json:"data"`
+				Address octets   `json:"address"`
+				Topics  []octets `json:"topics"`
+				Data    octets   `json:"data"`
 			} `json:"logs"`
 		} `json:"receipts"`
 	}
@@ -109,6 +125,7 @@ func checkPegOutRequest(line []byte) error {
 		return err
 	}
 	var receipts []peg.Receipt
+	var logs []peg.RequestLog
 	for _, r := range v.Receipts {
 		var receipt peg.Receipt
 		if r.To != nil {
@@ -121,9 +138,33 @@ func checkPegOutRequest(line []byte) error {
 				log.Topics = append(log.Topics, common.Hash(topic))
 			}
 			receipt.Logs = append(receipt.Logs, log)
+			full := peg.RequestLog{HasTo: r.To != nil, Emitter: common.Address(l.Address), Topics: log.Topics, Data: l.Data}
+			if r.To != nil {
+				full.To = common.Address(*r.To)
+			}
+			logs = append(logs, full)
 		}
 		receipts = append(receipts, receipt)
 	}
 	outputs, err := peg.PegOuts(receipts)
-	return errors.Join(err, equal("outputs", outputs, required(v.Outputs)))
+	requests, errRequests := peg.Requests(logs, false, peg.MinPegOut)
+	strict, errStrict := peg.Requests(logs, true, peg.MinPegOut)
+	tally("legacy", requests)
+	tally("strict", strict)
+	return errors.Join(err, errRequests, errStrict,
+		equal("outputs", outputs, required(v.Outputs)),
+		equal("requests", peg.Outputs(requests), required(v.Outputs)))
+}
+
+// asked counts, by rule, what is paid and why a request is not.
+var asked = make(map[[2]string]int)
+
+func tally(rule string, requests []peg.Request) {
+	for _, r := range requests {
+		reason := r.Ignored
+		if reason == "" {
+			reason = "paid"
+		}
+		asked[[2]string{rule, reason}]++
+	}
 }

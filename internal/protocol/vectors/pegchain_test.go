@@ -36,7 +36,7 @@ func TestVectorsPeg(t *testing.T) {
 			}
 			w := &pegWalk{
 				wallet:  wallet{federation: f, coins: make(map[wire.OutPoint]*wire.TxOut)},
-				bitcoin: bitcoinTxs(t, name), held: make(map[wire.OutPoint]*wire.TxOut),
+				bitcoin: bitcoinTxs(t, f, name), held: make(map[wire.OutPoint]*wire.TxOut),
 			}
 			var branch []*block.Signed
 			for s := j.order[len(j.order)-1]; s != nil; s = j.parent(s) {
@@ -59,23 +59,35 @@ func TestVectorsPeg(t *testing.T) {
 // place is where a transaction is in the Bitcoin chain.
 type place struct{ block, txid chainhash.Hash }
 
-func bitcoinTxs(t *testing.T, chain string) map[place]*wire.MsgTx {
+func bitcoinTxs(t *testing.T, f *peg.Federation, chain string) map[place]*wire.MsgTx {
 	t.Helper()
 	lines, err := vectors.Lines(filepath.Join(vectors.Dir(legacyDir), "chains", chain), "bitcoin")
 	if err != nil {
 		t.Fatal(err)
 	}
 	txs := make(map[place]*wire.MsgTx)
+	found := 0
 	for i, line := range lines {
 		var v struct{ Block octets }
 		var b wire.MsgBlock
 		if err := errors.Join(json.Unmarshal(line, &v), b.Deserialize(bytes.NewReader(v.Block))); err != nil {
 			t.Fatalf("%s: Bitcoin block of line %d: %v", chain, i+1, err)
 		}
-		for _, tx := range b.Transactions {
-			txs[place{b.BlockHash(), tx.TxHash()}] = tx
+		scan, err := f.ScanBlock(v.Block)
+		if err != nil {
+			t.Fatalf("%s: Bitcoin block of line %d: %v", chain, i+1, err)
 		}
+		for k, tx := range b.Transactions {
+			txs[place{b.BlockHash(), tx.TxHash()}] = tx
+			_, in := f.PegIn(tx)
+			seen := slices.ContainsFunc(scan.Found, func(found peg.Found) bool { return int(found.Index) == k })
+			if scan.Txids[k] != tx.TxHash() || in && !seen {
+				t.Errorf("%s: Bitcoin block of line %d: transaction %d is %s, found %v", chain, i+1, k, scan.Txids[k], seen)
+			}
+		}
+		found += len(scan.Found)
 	}
+	t.Logf("%d Bitcoin blocks, %d transactions are the federation's", len(lines), found)
 	return txs
 }
 
@@ -95,6 +107,7 @@ func (w *pegWalk) follow(parent *block.Payload, b *block.Block) error {
 	}
 	// A proposal is checked before the block's own peg-ins are in the wallet.
 	problem := w.federation.CheckProposal(requests, b.PegoutProposal, w.holds)
+	problem = errors.Join(problem, w.sign(requests, b.PegoutProposal))
 	problem = errors.Join(problem, w.credit(b))
 	if tx := b.PegoutProposal; tx != nil {
 		w.proposals, w.pegouts = w.proposals+1, w.pegouts+len(requests)
@@ -112,6 +125,18 @@ func (w *pegWalk) follow(parent *block.Payload, b *block.Block) error {
 		problem = errors.Join(problem, w.federation.CheckWitnesses(tx, spent))
 	}
 	return problem
+}
+
+// sign: what legacy's members proposed and signed, our member signs.
+func (w *pegWalk) sign(requests []peg.Output, tx *wire.MsgTx) error {
+	if tx == nil {
+		return nil
+	}
+	spent, err := w.spent(tx)
+	if err != nil {
+		return err
+	}
+	return w.federation.CheckSigner(peg.Policy{MaxRate: 1_000_000}, requests, tx, spent, nil)
 }
 
 func (w *pegWalk) receive(tx *wire.MsgTx) {

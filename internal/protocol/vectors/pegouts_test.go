@@ -172,7 +172,7 @@ func (v *pegOut) checkSign(w *wallet) error {
 	}
 	problem := errors.Join(
 		equal("sighashes", texts, v.SigHashes),
-		v.checkSignatures(f, tx, finalized),
+		v.checkSignatures(f, tx, finalized, hashes),
 		equal("valid", f.CheckWitnesses(finalized, spent) == nil, v.Valid),
 	)
 	for _, in := range tx.TxIn {
@@ -189,26 +189,32 @@ func (v *pegOut) checkSign(w *wallet) error {
 		equal("proposal_again_after_registration", again, v.Again))
 }
 
-// checkSignatures builds the finalised transaction of the signatures in it: legacy
-// draws their nonces at random. They must be those of the first members to sign.
-func (v *pegOut) checkSignatures(f *peg.Federation, tx, finalized *wire.MsgTx) error {
+// checkSignatures verifies the signatures in the finalised transaction, whose nonces legacy
+// draws at random, and finalises with them. They must be those of the first members to sign.
+func (v *pegOut) checkSignatures(f *peg.Federation, tx, finalized *wire.MsgTx, hashes [][32]byte) error {
 	first := slices.Sorted(slices.Values(v.SignerOrder[:f.Threshold]))
-	signed := tx.Copy()
-	for i, in := range finalized.TxIn {
+	all := make([][][64]byte, len(f.Keys))
+	for _, in := range finalized.TxIn {
 		var signers []int
-		signatures := make([][]byte, len(f.Keys))
-		for member := range signatures {
-			signatures[member] = in.Witness[len(f.Keys)-1-member]
-			if len(signatures[member]) > 0 {
+		for member := range f.Keys {
+			if item := in.Witness[len(f.Keys)-1-member]; len(item) == 64 {
+				all[member] = append(all[member], [64]byte(item))
 				signers = append(signers, member)
 			}
 		}
 		if err := equal("signer_order", signers, first); err != nil {
 			return err
 		}
-		signed.TxIn[i].Witness = f.Witness(signatures)
 	}
-	return equal("finalized", spelled(signed), []byte(v.Finalized))
+	var problem error
+	for _, member := range first {
+		problem = errors.Join(problem, f.VerifySignatures(hashes, member, all[member]))
+	}
+	signed, err := f.Finalize(tx, all)
+	if err != nil {
+		return err
+	}
+	return errors.Join(problem, equal("finalized", spelled(signed), []byte(v.Finalized)))
 }
 
 func (v *pegOut) checkWitness(w *wallet) error {

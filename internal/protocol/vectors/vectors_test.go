@@ -67,12 +67,25 @@ func TestVectors(t *testing.T) {
 	t.Log(verdictTable())
 }
 
-// verdictTable lists what legacy and our member say of each case of a proposal.
+// verdictTable lists what legacy and our member say of each case of a proposal, what the
+// rules read in each case of a deposit, and what they make of the requests.
 func verdictTable() string {
 	var table strings.Builder
 	fmt.Fprintf(&table, "\n%-40s %-26s %-26s %5s\n", "proposal", "legacy", "our member", "lines")
 	for _, key := range slices.SortedFunc(maps.Keys(verdicts), func(a, b [3]string) int { return slices.Compare(a[:], b[:]) }) {
 		fmt.Fprintf(&table, "%-40s %-26s %-26s %5d\n", key[0], key[1], key[2], verdicts[key])
+	}
+	fmt.Fprintf(&table, "\n%-40s %-26s %-26s %5s\n", "deposit", "legacy", "strict", "lines")
+	differ := 0
+	for _, key := range slices.SortedFunc(maps.Keys(recognition), func(a, b [3]string) int { return slices.Compare(a[:], b[:]) }) {
+		fmt.Fprintf(&table, "%-40s %-26s %-26s %5d\n", key[0], key[1], key[2], recognition[key])
+		if key[1] != key[2] {
+			differ += recognition[key]
+		}
+	}
+	fmt.Fprintf(&table, "%d deposits are read otherwise by the strict rule\n\n%-15s %-50s %5s\n", differ, "requests", "", "logs")
+	for _, key := range slices.SortedFunc(maps.Keys(asked), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+		fmt.Fprintf(&table, "%-15s %-50s %5d\n", key[0], key[1], asked[key])
 	}
 	return table.String()
 }
