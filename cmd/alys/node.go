@@ -69,6 +69,7 @@ func nodeOptions(s *settings) (o node.Options, err error) {
 	o.RPCMayFail = s.Origin("rpc.addr").Layer == "default"
 	bitcoinOptions(s, &o)
 	if s.Dev {
+		o.DevBitcoin, o.DevBitcoinInterval = true, s.Bitcoin.DevInterval
 		return o, developmentChain(&o)
 	}
 	if s.ChainSpec != "" {

@@ -80,6 +80,7 @@ type Config struct {
 		FeeRateMax          uint64
 		FeeRateFallback     uint64
 		PayoutConfirmations uint64
+		DevInterval         time.Duration // zero mines on demand only
 	}
 	// Metrics is the Prometheus endpoint. Addr is empty for none.
 	Metrics struct {

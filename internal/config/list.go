@@ -110,7 +110,7 @@ var settings = []Setting{
 	},
 	{
 		Key: "dev", Group: Chain, Kind: kindBool, Default: "false",
-		Help:  "run the development chain: one authority with a well-known key, blocks every second, a merge-miner",
+		Help:  "run the development chain: one authority with a well-known key, blocks every second, a merge-miner, a Bitcoin regtest chain",
 		field: func(c *Config) any { return &c.Dev },
 	},
 	{
@@ -312,6 +312,16 @@ var settings = []Setting{
 		field: func(c *Config) any { return &c.Bitcoin.PayoutConfirmations },
 		check: func(c *Config) bool {
 			return c.Bitcoin.PayoutConfirmations >= 1 && c.Bitcoin.PayoutConfirmations <= 2016
+		},
+	},
+	{
+		Key: "bitcoin.dev-interval", Group: Bitcoin, Kind: kindDuration, Default: "10s",
+		Help:    "time between blocks of the regtest chain in this process, which --dev has without bitcoin-rpc-url; 0s mines on demand only",
+		Allowed: "0s, or 100ms to 24h",
+		field:   func(c *Config) any { return &c.Bitcoin.DevInterval },
+		check: func(c *Config) bool {
+			d := c.Bitcoin.DevInterval
+			return d == 0 || d >= 100*time.Millisecond && d <= 24*time.Hour
 		},
 	},
 	{

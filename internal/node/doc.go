@@ -16,5 +16,6 @@
 //	genesis.json  the execution layer's genesis, as first given
 //	note.key      secret key that signs checkpoints of the journal
 //	checkpoint.note  the newest signed checkpoint
+//	bitcoin/      the regtest chain of a development node
 //	admin.sock    control socket while the node runs
 package node

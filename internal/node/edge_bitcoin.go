@@ -71,14 +71,21 @@ func (n *Node) openBitcoin(c *spec.Chain) error {
 		}
 		node = client
 	}
+	if node == nil && n.opt.DevBitcoin {
+		var err error
+		if n.development, err = n.openDevelopmentBitcoin(c); err != nil {
+			return err
+		}
+		node = n.development.chain
+	}
 	if node == nil {
 		return nil
 	}
+	n.bitcoinNode = node
 	federation, err := peg.NewFederation(c.FederationKeys)
 	if err != nil {
 		return err
 	}
-	n.bitcoinNode = node
 	n.bitcoin = &bitcoinEdge{
 		reader:  bitcoin.NewReader(node, federation, bitcoin.NetworkName(n.bitcoinNetwork())),
 		content: n.content, log: n.log.With("edge", string(bitcoinName)), stop: n.stopFor,

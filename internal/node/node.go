@@ -50,6 +50,7 @@ type Node struct {
 	engine      *engineEdge
 	bitcoin     *bitcoinEdge // nil without a Bitcoin node
 	bitcoinNode bitcoin.Node
+	development *developmentBitcoin // with bitcoinNode in this process; else nil
 	runtime     *actors.Runtime
 	releasing   atomic.Pointer[actors.Runtime] // runtime, for the journal: an upgrade appends before there is one
 	answers     *answerEdge
@@ -285,6 +286,8 @@ func (n *Node) Close() error {
 	}
 	if n.bitcoin != nil {
 		n.bitcoin.running.Wait() // for the calls that ended with the runtime
+	}
+	if n.bitcoinNode != nil {
 		errs = append(errs, n.bitcoinNode.Close())
 	}
 	if n.engine != nil {

@@ -71,6 +71,10 @@ type Options struct {
 	// BitcoinRPC names another's; without both nothing that needs Bitcoin is judged.
 	Bitcoin    bitcoin.Node
 	BitcoinRPC bitcoin.ClientOptions
+	// DevBitcoin has the node run a regtest chain in this process, unless it has one of
+	// these, and mine a block of it every DevBitcoinInterval; zero mines on demand only.
+	DevBitcoin         bool
+	DevBitcoinInterval time.Duration
 	// Fee rates of payments in satoshi for 1000 vbytes, and the depth after which a
 	// payment is not broadcast again: [message.NodeConfigured].
 	MinFeeRate, MaxFeeRate, FallbackFeeRate uint64

@@ -43,6 +43,9 @@ func (n *Node) sideTasks(ctx context.Context) *sync.WaitGroup {
 	if n.rpc != nil {
 		start("RPC", n.rpc.Serve)
 	}
+	if d := n.development; d != nil && n.opt.DevBitcoinInterval > 0 {
+		start("miner of the regtest chain", func(ctx context.Context) error { return d.chain.Run(ctx, n.opt.DevBitcoinInterval) })
+	}
 	if n.opt.DevMiner {
 		start("development miner", func(ctx context.Context) error {
 			return mergeminer.Run(ctx, mergeminer.Options{
@@ -129,6 +132,7 @@ func memoryMB() uint64 {
 
 func (n *Node) adminHandlers() admin.Handlers {
 	return admin.Handlers{
+		Development:  n.development.handlers(),
 		AllowSigning: func(ctx context.Context, reason string) error { return refusal(n.AllowSigning(ctx, reason)) },
 		FollowBranch: func(ctx context.Context, root, reason string) error {
 			return refusal(n.FollowBranch(ctx, root, reason))

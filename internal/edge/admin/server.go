@@ -35,6 +35,8 @@ const (
 // Ready. The context ends with the request or with the server. They may be
 // called from any goroutine; checkpoints one at a time.
 type Handlers struct {
+	// Development is empty unless the node has a Bitcoin chain of its own.
+	Development Development
 	// Status describes the node; the value is answered as JSON.
 	Status func(ctx context.Context) (any, error)
 	// Checkpoint copies the journal to dir, an absolute path that does not exist.
@@ -130,6 +132,7 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST /signing/release", s.releaseLock)
 	mux.HandleFunc("POST /chain/follow", s.followBranch)
 	mux.HandleFunc("POST /chain/keep", s.keepToBranch)
+	s.handlers.Development.routes(mux)
 	mux.HandleFunc("POST /snapshot", s.takeSnapshot)
 	mux.HandleFunc("POST /archive", s.archive)
 	mux.HandleFunc("GET /log/levels", s.logLevels)

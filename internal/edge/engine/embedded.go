@@ -19,6 +19,7 @@ import (
 	"github.com/ethereum/go-ethereum/eth/ethconfig"
 	"github.com/ethereum/go-ethereum/node"
 	"github.com/ethereum/go-ethereum/p2p"
+	"github.com/ethereum/go-ethereum/rpc"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 )
@@ -279,6 +280,10 @@ func (e *Embedded) HTTPEndpoint() string {
 	}
 	return e.stack.HTTPEndpoint()
 }
+
+// Attach returns a client of the namespaces that users are served, in this process. The
+// caller closes it before the engine.
+func (e *Embedded) Attach() *rpc.Client { return e.stack.Attach() }
 
 // Close stops the client after the call under way, if any, and closes its
 // database. Later calls answer Temporary; a second Close does nothing.
