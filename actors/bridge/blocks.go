@@ -11,6 +11,7 @@ import (
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/peg"
 )
 
 // told is a Bitcoin block that the edge told, read.
@@ -49,7 +50,11 @@ func readBlocks(list []message.BitcoinBlock) ([]told, error) {
 				return nil, fault.Wrap(fault.Temporary, err, fmt.Sprintf("transaction %d of Bitcoin block %s at %d", t.Index, b.Hash, b.Height))
 			}
 			txid := tx.TxHash()
-			if err := checkBranch(txid, t, header.MerkleRoot); err != nil {
+			branch := make([]chainhash.Hash, len(t.Branch))
+			for l := range t.Branch {
+				branch[l] = t.Branch[l].Value
+			}
+			if err := peg.CheckBranch(txid, tx.SerializeSizeStripped(), t.Index, branch, header.MerkleRoot); err != nil {
 				return nil, fault.Wrap(fault.Temporary, err, fmt.Sprintf("transaction %s of Bitcoin block %s at %d", txid, b.Hash, b.Height))
 			}
 			b.txs, b.txids = append(b.txs, tx), append(b.txids, txid)
@@ -257,23 +262,6 @@ func (s *State) spends(witness wire.TxWitness) bool {
 	}
 	n, f := len(witness), s.rules.federation
 	return n >= 2 && bytes.Equal(witness[n-1], f.ControlBlock) && bytes.Equal(witness[n-2], f.Script)
-}
-
-// checkBranch checks that a transaction is at its index of a block: its Merkle branch
-// leads to the root of the block's header.
-func checkBranch(txid chainhash.Hash, t *message.BitcoinTransaction, root chainhash.Hash) error {
-	index, hash := t.Index, txid
-	for _, sibling := range t.Branch {
-		left, right := hash, chainhash.Hash(sibling.Value)
-		if index&1 == 1 {
-			left, right = right, left
-		}
-		hash, index = chainhash.DoubleHashH(append(left[:], right[:]...)), index>>1
-	}
-	if index != 0 || hash != root {
-		return fault.New(fault.Temporary, "its Merkle branch leads to %s at another place than %d, the block has %s", hash, t.Index, root)
-	}
-	return nil
 }
 
 // halt stops the peg until an operator resumes it.

@@ -235,9 +235,8 @@ func (s *State) spend(w *Wallet, out wire.OutPoint, by chainhash.Hash, number ui
 		w.spent.Set(Spent{OutPoint: out, By: by, Amount: c.Amount, Kind: spentCoin, Number: number})
 		return c.Amount, true
 	}
-	if spent, again := w.SpentBy(out); again { // at most one of the two will be in Bitcoin
-		t.Fetched = plus(t.Fetched, spent.Amount)
-		return spent.Amount, true
+	if _, again := w.SpentBy(out); again { // at most one of the two will be in Bitcoin
+		return 0, true
 	}
 	if d := s.Deposit(out.Hash); d != nil && d.tx != nil {
 		if amount, ok := s.output(d.tx, out.Index, number); ok {
