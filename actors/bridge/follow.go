@@ -70,6 +70,9 @@ func (x *turn) moveHead(to message.BlockID) {
 		}
 		return
 	}
+	if strict := x.strictPegIns(head.Number + 1); strict != x.strictPegIns(from.Number+1) {
+		defer x.readAgain()
+	}
 	reverted, connected := x.path(from, head)
 	changed := len(reverted) > 0
 	for _, b := range reverted {

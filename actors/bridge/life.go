@@ -119,16 +119,16 @@ func (x *turn) tell(d *Deposit, at stage) {
 }
 
 func (x *turn) factPegIn(d *Deposit, at stage) {
-	number := x.Head.Number
+	number, reads := x.Head.Number, x.Head.Number+1
 	if at.mint.Number != 0 {
-		number = at.mint.Number
+		number, reads = at.mint.Number, at.mint.Number
 	}
 	fact := &message.PegInChanged{
 		Txid: d.Txid, State: at.state, Reason: at.reason, BitcoinBlock: d.Block, BitcoinHeight: d.Height,
 		BitcoinTip: x.Following.Top.Height, Root: at.mint.Root, Number: number,
 	}
 	if d.tx != nil {
-		in, _ := x.credit(d.tx, number)
+		in, _ := x.credit(d.tx, reads)
 		fact.Amount, fact.Account = in.Amount, in.Account
 		if fact.Amount == 0 {
 			fact.Amount = x.received(d)
@@ -186,6 +186,8 @@ func (x *turn) connectDeposits(b *Block) {
 		if parent != nil && parent.Minted(id.Txid) || listed(b.PegIns[:i], id.Txid) {
 			at.state, at.reason = message.PegInDouble, fmt.Sprintf("block %d lists it again", b.Number)
 			x.factPegIn(x.named(id), at)
+			m, _ := b.Wallet.minted.Get(Mint{Txid: id.Txid})
+			x.factPegIn(x.named(id), stage{state: message.PegInMinted, mint: x.onBranch(b, m.Number)})
 			continue
 		}
 		x.move(id, at)
@@ -264,4 +266,14 @@ func (s *State) ripe(before uint64) (txids []chainhash.Hash) {
 		return true
 	})
 	return txids
+}
+
+// readAgain tells what deposits are that another rule reads from now on.
+func (x *turn) readAgain() {
+	var txids []chainhash.Hash
+	x.deposits.Scan(func(d *Deposit) bool {
+		txids = append(txids, d.Txid)
+		return true
+	})
+	x.restage(txids)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/peg"
+	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
 )
 
@@ -57,7 +58,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-func values(d *datadriven.TestData, key string) []string {
+func listOf(d *datadriven.TestData, key string) []string {
 	for _, a := range d.CmdArgs {
 		if a.Key == key {
 			return a.Vals
@@ -67,7 +68,7 @@ func values(d *datadriven.TestData, key string) []string {
 }
 
 func text(d *datadriven.TestData, key, otherwise string) string {
-	if v := values(d, key); len(v) > 0 {
+	if v := listOf(d, key); len(v) > 0 {
 		return strings.Join(v, ",")
 	}
 	return otherwise
@@ -94,7 +95,7 @@ func plain(d *datadriven.TestData) (list []string) {
 var commands = map[string]func(*ground, *datadriven.TestData){
 	"tx": func(g *ground, d *datadriven.TestData) {
 		var amounts []int64
-		for _, v := range values(d, "pays") {
+		for _, v := range listOf(d, "pays") {
 			n, _ := strconv.ParseInt(v, 10, 64)
 			amounts = append(amounts, n)
 		}
@@ -110,7 +111,7 @@ var commands = map[string]func(*ground, *datadriven.TestData){
 		on := int(number(d, "on", g.btc.tip().height))
 		for i, name := range names {
 			var txs []*wire.MsgTx
-			for _, tx := range values(d, "tx") {
+			for _, tx := range listOf(d, "tx") {
 				if i == len(names)-1 {
 					txs = append(txs, g.btc.txs[tx])
 				}
@@ -142,7 +143,7 @@ var commands = map[string]func(*ground, *datadriven.TestData){
 		g.btc.best = g.btc.best[:height+1]
 	},
 	"other": func(g *ground, _ *datadriven.TestData) { g.btc.mine("o0", -1) },
-	"wake": func(g *ground, d *datadriven.TestData) { g.wake() },
+	"wake":  func(g *ground, d *datadriven.TestData) { g.wake() },
 	"expire": func(g *ground, d *datadriven.TestData) {
 		_, ref, _ := pending[*message.FollowBitcoin](g)
 		g.send(ref, &core.Expired{Reason: "restart"})
@@ -188,7 +189,7 @@ var commands = map[string]func(*ground, *datadriven.TestData){
 // scripted makes a block that mints deposits, with the withdrawals that it should have.
 func (g *ground) scripted(d *datadriven.TestData) {
 	g.block(plain(d)[0], text(d, "on", ""), func(b *message.PegBlock) {
-		for _, v := range values(d, "pegins") {
+		for _, v := range listOf(d, "pegins") {
 			name, at, _ := strings.Cut(v, "@")
 			tx := g.btc.txs[name]
 			id := message.DepositID{Txid: tx.TxHash()}
@@ -234,6 +235,6 @@ func forge(m *message.BitcoinFollowed, what string) {
 		m.Tip = nil
 	case "raw":
 		t := &m.Blocks[len(m.Blocks)-1].Transactions[0]
-		t.Raw.Data = append(t.Raw.Data[:len(t.Raw.Data):len(t.Raw.Data)], 0)
+		t.Raw = record.NewContent(append(t.Raw.Data[:len(t.Raw.Data):len(t.Raw.Data)], 0))
 	}
 }
