@@ -83,7 +83,7 @@ func (x *turn) followBitcoin() {
 		return
 	}
 	m := &message.FollowBitcoin{Known: x.known(), From: uint64(x.rules.spec.BitcoinStartHeight)}
-	if b.HasTop {
+	if b.HasTop && b.Lost == nil { // after a loss any answer is news
 		tip := b.Tip
 		m.Tip = &tip
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/btcsuite/btcd/chaincfg"
 
 	"github.com/AnduroProject/alys-go/actors"
+	actorbridge "github.com/AnduroProject/alys-go/actors/bridge"
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/edge/bitcoin"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
@@ -19,7 +20,7 @@ import (
 )
 
 // bitcoinName is the edge to Bitcoin.
-const bitcoinName core.Edge = "bitcoin"
+const bitcoinName = actorbridge.BitcoinEdge
 
 const (
 	// bitcoinEvery is how often a Bitcoin node is asked for a new tip, as legacy does.
@@ -109,10 +110,7 @@ func (e *bitcoinEdge) Execute(ctx context.Context, r actors.Request) {
 // follow asks until there is something to tell.
 func (e *bitcoinEdge) follow(ctx context.Context, m *message.FollowBitcoin, reply func(core.Message)) {
 	for pause := e.every; ; {
-		e.mu.Lock()
-		anyway := !e.spoken || e.trouble != 0
-		e.mu.Unlock()
-		followed, err := e.reader.Follow(ctx, m, anyway)
+		followed, err := e.reader.Follow(ctx, m)
 		switch {
 		case ctx.Err() != nil:
 			return

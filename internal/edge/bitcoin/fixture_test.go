@@ -1,6 +1,10 @@
 package bitcoin
 
 import (
+	"bytes"
+	"io"
+	"net/http"
+
 	"github.com/btcsuite/btcd/btcec/v2"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/peg"
@@ -18,4 +22,13 @@ func deposits(n int) *peg.Federation {
 		panic(err)
 	}
 	return f
+}
+
+// roundTrip answers requests without a connection.
+type roundTrip func() (status int, body []byte)
+
+// RoundTrip implements http.RoundTripper.
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
+	status, body := f()
+	return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: io.NopCloser(bytes.NewReader(body)), Request: r, Header: http.Header{}}, nil
 }

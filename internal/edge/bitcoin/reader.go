@@ -1,11 +1,11 @@
 package bitcoin
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/btcsuite/btcd/chaincfg"
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
-	"github.com/btcsuite/btcd/wire"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
@@ -50,17 +50,16 @@ func (r *Reader) Info(ctx context.Context) (Info, error) {
 }
 
 // Follow answers a FollowBitcoin: the blocks after the highest known one that is on the
-// best chain, lowest first, not all of them at once. It is nil while there is nothing new,
-// unless anyway.
+// best chain, lowest first, not all of them at once. It is nil while there is nothing new.
 // Errors: Temporary when the node is away, is behind what was followed, or its chain moves
 // on and on; Invalid when it is of another network or has pruned what is next.
-func (r *Reader) Follow(ctx context.Context, m *message.FollowBitcoin, anyway bool) (*message.BitcoinFollowed, error) {
+func (r *Reader) Follow(ctx context.Context, m *message.FollowBitcoin) (*message.BitcoinFollowed, error) {
 	for range movedAgain {
 		info, err := r.Info(ctx)
 		if err != nil {
 			return nil, err
 		}
-		followed, err := r.follow(ctx, m, &info, anyway)
+		followed, err := r.follow(ctx, m, &info)
 		if err == nil || !fault.Is(err, fault.CannotJudge) {
 			return followed, err
 		}
@@ -70,12 +69,16 @@ func (r *Reader) Follow(ctx context.Context, m *message.FollowBitcoin, anyway bo
 }
 
 // follow answers for the chain with the tip of info. CannotJudge is a chain that moved.
-func (r *Reader) follow(ctx context.Context, m *message.FollowBitcoin, info *Info, anyway bool) (*message.BitcoinFollowed, error) {
-	news := anyway || m.Tip == nil || m.Tip.Hash != info.Tip
+func (r *Reader) follow(ctx context.Context, m *message.FollowBitcoin, info *Info) (*message.BitcoinFollowed, error) {
+	news := m.Tip == nil || m.Tip.Hash != info.Tip
 	if !news && len(m.Known) > 0 && m.Known[0].Hash == info.Tip {
 		return nil, nil
 	}
-	ancestor, err := r.ancestor(ctx, m.Known, info)
+	if len(m.Known) > 0 && info.Height < m.Known[0].Height {
+		// A node prefers more work, so a shorter chain is an unfinished one.
+		return nil, fault.New(fault.Temporary, "the Bitcoin node is at height %d, below block %d that was followed: it is synchronising anew", info.Height, m.Known[0].Height)
+	}
+	ancestor, err := r.ancestor(ctx, m.Known)
 	if err != nil {
 		return nil, err
 	}
@@ -99,11 +102,8 @@ func (r *Reader) follow(ctx context.Context, m *message.FollowBitcoin, info *Inf
 
 // ancestor returns the highest known block on the best chain; nil when there is none.
 // known is highest first.
-func (r *Reader) ancestor(ctx context.Context, known []message.BitcoinID, info *Info) (*message.BitcoinID, error) {
+func (r *Reader) ancestor(ctx context.Context, known []message.BitcoinID) (*message.BitcoinID, error) {
 	for i := range known {
-		if known[i].Height > info.Height {
-			continue
-		}
 		hash, err := r.node.BlockHash(ctx, known[i].Height)
 		if err != nil {
 			return nil, err
@@ -111,10 +111,6 @@ func (r *Reader) ancestor(ctx context.Context, known []message.BitcoinID, info *
 		if hash == known[i].Hash {
 			return &known[i], nil
 		}
-	}
-	// A shorter chain with none of the blocks is no reorganisation: a node prefers more work.
-	if len(known) > 0 && info.Height < known[0].Height {
-		return nil, fault.New(fault.Temporary, "the Bitcoin node is at height %d, below block %d that was followed: it is synchronising anew", info.Height, known[0].Height)
 	}
 	return nil, nil
 }
@@ -162,15 +158,25 @@ func (r *Reader) unreadable(err error, height uint64) error {
 
 // read checks a block against its header and takes out what concerns the federation.
 func (r *Reader) read(raw []byte, height uint64, hash chainhash.Hash) (*message.BitcoinBlock, error) {
-	found, err := scan(r.federation, raw)
+	s, err := r.federation.ScanBlock(raw)
 	if err != nil {
-		return nil, fault.New(fault.Temporary, "the Bitcoin node's block %d %s: %w; check its disk when that stays", height, hash, err)
+		return nil, fault.New(fault.Temporary, "the Bitcoin node's block at height %d: %w", height, err)
 	}
-	b := &message.BitcoinBlock{Height: height, Hash: hash, Transactions: found}
-	if chainhash.DoubleHashH(raw[:wire.MaxBlockHeaderPayload]) != hash {
-		return nil, fault.New(fault.Temporary, "the Bitcoin node gives another block for %d %s", height, hash)
+	if s.Hash != hash {
+		return nil, fault.New(fault.Temporary, "the Bitcoin node gives block %s for %s at height %d", s.Hash, hash, height)
 	}
-	copy(b.Header[:], raw)
+	b := &message.BitcoinBlock{Height: height, Hash: hash, Header: s.Header}
+	for _, found := range s.Found {
+		branch, err := peg.MerkleBranch(s.Txids, int(found.Index))
+		if err != nil {
+			return nil, err
+		}
+		tx := message.BitcoinTransaction{Raw: record.NewContent(bytes.Clone(found.Raw)), Index: found.Index}
+		for _, sibling := range branch {
+			tx.Branch = append(tx.Branch, message.SigHash{Value: sibling})
+		}
+		b.Transactions = append(b.Transactions, tx)
+	}
 	return b, nil
 }
 

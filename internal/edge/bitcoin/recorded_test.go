@@ -258,7 +258,7 @@ var expectations = map[string]expectation{
 		if err != nil || len(raw) != 526 {
 			return fmt.Errorf("%d bytes, %v", len(raw), err)
 		}
-		_, err = scan(deposits(1), raw)
+		_, err = deposits(1).ScanBlock(raw)
 		return err
 	}},
 }
