@@ -1,6 +1,9 @@
 package bridge
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/btcsuite/btcd/wire"
 
@@ -57,22 +60,23 @@ func (x *turn) verified(p *Payment, s MemberSignatures) bool {
 // the member's: of each member the newest are kept, so that what is false goes by itself
 // and what is true comes again. ([turn.publishAgain])
 func (x *turn) keepEarly(s *message.PaymentSignatures, member uint32) {
-	if len(s.Signatures) == 0 || len(s.Signatures) > maxEarlyInputs {
+	if len(s.Signatures) == 0 || len(s.Signatures) > maxEarlySignatures {
 		return
 	}
 	x.Heard++
 	x.early.Set(&EarlySignatures{Txid: s.Txid, Member: member, Order: x.Heard, Signatures: s.Signatures})
-	count, oldest := 0, (*EarlySignatures)(nil)
+	var list []*EarlySignatures
+	total := 0
 	x.early.Scan(func(e *EarlySignatures) bool {
 		if e.Member == member {
-			if count++; oldest == nil || e.Order < oldest.Order {
-				oldest = e
-			}
+			list, total = append(list, e), total+len(e.Signatures)
 		}
 		return true
 	})
-	if count > maxEarly {
-		x.early.Delete(oldest)
+	slices.SortFunc(list, func(a, b *EarlySignatures) int { return cmp.Compare(a.Order, b.Order) })
+	for len(list) > maxEarly || total > maxEarlySignatures {
+		x.early.Delete(list[0])
+		list, total = list[1:], total-len(list[0].Signatures)
 	}
 }
 

@@ -100,6 +100,7 @@ func (x *turn) nodeConfigured(m *message.NodeConfigured) {
 		panic("chain spec: " + err.Error())
 	}
 	x.Config, x.rules = m, r
+	x.reconsider()
 	x.followBitcoin()
 	x.fetchUnknown()
 }

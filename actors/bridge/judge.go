@@ -42,7 +42,10 @@ func (s *State) judgePayments(m *message.PegBlock, parent *Block) Verdict {
 	if tx == nil || !proposal.Valid() {
 		return proposal
 	}
-	return s.checkConflicts(parent.Wallet, tx)
+	if v := s.checkConflicts(parent.Wallet, tx); !v.Valid() {
+		return v
+	}
+	return s.checkPaidTwice(tx, parent.Wallet.Pending, parent.Wallet)
 }
 
 // paysNothing reports whether a block neither pays what is pending nor finalises payments,

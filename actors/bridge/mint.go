@@ -86,7 +86,7 @@ func (x *turn) answerJudgement(b *message.PegBlock, v Verdict) {
 	if v.Valid() {
 		x.propose(b)
 	}
-	if v.Rule == RuleSignedOffBranch {
+	if v.Rule == RuleSignedOffBranch || v.Rule == RulePaidOffBranch {
 		x.alarm(v.Rule, v.Reason, b.Root)
 	}
 	x.out.Send(chain, &message.PegJudged{Root: b.Root, Grade: uint8(v.Grade), Rule: v.Rule, Reason: v.Reason})

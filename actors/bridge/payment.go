@@ -72,7 +72,8 @@ func (p *Payment) Fields(f *record.Fields) {
 	f.Fixed(21, p.Told.Root[:])
 	f.Uint32(22, &p.Told.Signers)
 	f.Fixed(23, p.Told.Bitcoin[:])
-	record.List(f, 24, &p.Pays)
+	f.Uint8(24, &p.Told.Paid)
+	record.List(f, 25, &p.Pays)
 }
 
 // Paid is a request with the output that pays it.
@@ -93,6 +94,7 @@ type Told struct {
 	Root    common.Hash
 	Signers uint32
 	Bitcoin chainhash.Hash
+	Paid    uint8 // state of the requests it pays, one of the PegOut constants
 }
 
 // Prevout is an output that an input spends.

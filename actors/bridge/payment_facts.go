@@ -35,48 +35,60 @@ func (x *turn) stands(p *Payment) (state uint8, reason string) {
 }
 
 // payoutDepth is how deep in Bitcoin a payment is done.
-func (x *turn) payoutDepth() uint64 { return max(1, uint64(x.Config.PayoutConfirmations)) }
+func (s *State) payoutDepth() uint64 { return max(1, uint64(s.Config.PayoutConfirmations)) }
 
-// tellPayment emits the fact that a payment came into another state, or has more signatures, and
-// those of the requests it pays.
+// tellPayment emits the fact that a payment came into another state, or has more
+// signatures, and the facts of the requests it pays.
 func (x *turn) tellPayment(txid chainhash.Hash) {
 	p := x.Payment(txid)
 	state, reason := x.stands(p)
-	told := Told{State: state, Root: p.Root, Signers: uint32(len(p.Signatures)), Bitcoin: p.Mined.Hash}
+	told := Told{State: state, Root: p.Root, Signers: uint32(len(p.Signatures)), Bitcoin: p.Mined.Hash, Paid: p.Told.Paid}
 	number := p.Number
 	if p.Carrier != (message.BlockID{}) {
 		told.Root, number = p.Carrier.Root, p.Carrier.Number
 	}
-	if p.Told == told {
-		return
+	if p.Told != told {
+		p = p.copy()
+		p.Told = told
+		x.putPayment(p)
+		raw := p.Raw
+		if len(p.Signed) > 0 {
+			raw = p.Signed
+		}
+		x.out.Fact(&message.PaymentChanged{
+			Txid: p.Txid, State: state, Reason: reason, Root: told.Root, Number: number, Signers: told.Signers, Fee: p.fee(),
+			Raw: record.NewContent(raw), BitcoinBlock: p.Mined.Hash, BitcoinHeight: p.Mined.Height, BitcoinTip: x.Following.Top.Height,
+		})
 	}
-	before := p.Told.State
-	p = p.copy()
-	p.Told = told
-	x.putPayment(p)
-	raw := p.Raw
-	if len(p.Signed) > 0 {
-		raw = p.Signed
-	}
-	x.out.Fact(&message.PaymentChanged{
-		Txid: p.Txid, State: state, Reason: reason, Root: told.Root, Number: number, Signers: told.Signers, Fee: p.fee(),
-		Raw: record.NewContent(raw), BitcoinBlock: p.Mined.Hash, BitcoinHeight: p.Mined.Height, BitcoinTip: x.Following.Top.Height,
-	})
-	if was, is := before == message.PaymentConfirmed, state == message.PaymentConfirmed; was != is && p.OnHead {
-		x.tellPaid(p, is)
-	}
+	x.tellPaid(p, state == message.PaymentConfirmed)
 }
 
-// tellPaid emits for the requests of a payment that it is done, or no longer is.
-func (x *turn) tellPaid(p *Payment, done bool) {
-	state := message.PegOutConfirmed
-	if !done {
-		state = message.PegOutProposed
-		if p.Carrier != (message.BlockID{}) {
-			state = message.PegOutFinalized
-		}
+// tellPaid emits in which state the requests of a payment are by it: each step of a life
+// that the chain or Bitcoin made, also when both made theirs at once.
+func (x *turn) tellPaid(p *Payment, confirmed bool) {
+	state := message.PegOutProposed
+	switch {
+	case !p.OnHead:
+		state = 0 // the blocks that ask for them tell
+	case p.Carrier == message.BlockID{}:
+	case confirmed:
+		state = message.PegOutConfirmed
+	default:
+		state = message.PegOutFinalized
 	}
-	x.tellRequests(p, state)
+	before := p.Told.Paid
+	if before == state {
+		return
+	}
+	p = p.copy()
+	p.Told.Paid = state
+	x.putPayment(p)
+	if state == message.PegOutConfirmed && before < message.PegOutFinalized {
+		x.tellRequests(p, message.PegOutFinalized)
+	}
+	if state != 0 {
+		x.tellRequests(p, state)
+	}
 }
 
 // tellRequests emits a state of all requests that a payment pays.
@@ -146,7 +158,6 @@ func (x *turn) connectProposal(b, parent *Block) {
 		}
 		x.putPayment(p)
 		x.tellPayment(p.Txid)
-		x.tellRequests(p, message.PegOutProposed)
 	}
 	for k := range pending {
 		switch {
@@ -181,7 +192,6 @@ func (x *turn) connectPayout(b *Block, raw []byte) {
 	x.putPayment(p)
 	x.takeWitnesses(p, signed)
 	x.tellPayment(p.Txid)
-	x.tellRequests(x.Payment(p.Txid), message.PegOutFinalized)
 }
 
 // revertPayments takes back what connectPayments concluded, in reverse.
@@ -224,7 +234,6 @@ func (x *turn) revertPayout(b *Block, raw []byte) {
 	p.Carrier = message.BlockID{}
 	x.putPayment(p)
 	x.tellPayment(p.Txid)
-	x.tellRequests(p, message.PegOutProposed)
 }
 
 // alarmPayment tells of something about a payment that should not be.

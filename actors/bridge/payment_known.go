@@ -102,7 +102,7 @@ func (x *turn) releasePayments(gone []*Block) {
 // proposes:
 //
 //   - one of the finalised chain, once it is deeper in Bitcoin than what is followed, or
-//     at once if there is no Bitcoin to ask and this member has not signed it;
+//     at once if there is no Bitcoin to ask;
 //   - another one if this member has not signed it and no signed one depends on it, or if
 //     what is in its place in Bitcoin is as deep.
 func (x *turn) forgetSettled(p *Payment) {
@@ -110,10 +110,9 @@ func (x *turn) forgetSettled(p *Payment) {
 		return
 	}
 	final := x.finalWallet()
-	deep := max(x.payoutDepth(), x.required())
-	switch {
+	switch deep := x.deep(); {
 	case isOn(final, p):
-		if p.Mined.Height != 0 && x.depth(p.Mined.Height) >= deep || !x.Config.Bitcoin && !p.Signing {
+		if p.Mined.Height != 0 && x.depth(p.Mined.Height) >= deep || !x.Config.Bitcoin {
 			x.dropPayment(p)
 		}
 	case !p.Signing:
@@ -121,10 +120,19 @@ func (x *turn) forgetSettled(p *Payment) {
 			x.dropPayment(p)
 		}
 	case p.Replaced != chainhash.Hash{}:
-		if d := x.spendOf(p.Replaced); d != nil && x.depth(d.Block.Height) >= deep {
+		if x.replacedForGood(p) {
 			x.dropPayment(p)
 		}
 	}
+}
+
+// deep is how deep in Bitcoin nothing is left that is followed.
+func (s *State) deep() uint64 { return max(s.payoutDepth(), s.required()) }
+
+// replacedForGood reports whether what is in a payment's place in Bitcoin stays there.
+func (s *State) replacedForGood(p *Payment) bool {
+	d := s.spendOf(p.Replaced)
+	return d != nil && s.depth(d.Block.Height) >= s.deep()
 }
 
 func (x *turn) finalWallet() *Wallet { return x.Block(x.Finalized.Root).Wallet }
@@ -134,7 +142,7 @@ func (x *turn) finalWallet() *Wallet { return x.Block(x.Finalized.Root).Wallet }
 func (x *turn) neededBySigned(p *Payment) (needed bool) {
 	x.spending.Ascend(spending{out: wire.OutPoint{Hash: p.Txid}}, func(e spending) bool {
 		child := x.Payment(e.txid)
-		needed = e.out.Hash == p.Txid && child != nil && child.Signing
+		needed = e.out.Hash == p.Txid && child != nil && (child.Signing || x.neededBySigned(child))
 		return e.out.Hash == p.Txid && !needed
 	})
 	return needed

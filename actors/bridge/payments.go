@@ -21,10 +21,10 @@ import (
 const (
 	// maxOrders bounds the ranges that wait to be signed; the oldest goes first.
 	maxOrders = 64
-	// maxEarly bounds a member's signatures of payments that are not known yet,
-	// maxEarlyInputs those of one payment. Nothing has verified them.
-	maxEarly       = 32
-	maxEarlyInputs = 1024
+	// maxEarly bounds a member's payments whose signatures came before they were known,
+	// maxEarlySignatures the signatures of them all. Nothing has verified them.
+	maxEarly           = 32
+	maxEarlySignatures = 2048
 )
 
 // payments is what the bridge knows of payments, for all branches together. It is

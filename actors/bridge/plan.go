@@ -53,9 +53,9 @@ func (x *turn) proposePayment(parent *Block) (tx *wire.MsgTx, refused string) {
 	if v := x.checkEmitters(parent); !v.Valid() {
 		return nil, v.Reason
 	}
-	forced, stuck := x.forcedInputs(parent.Wallet)
+	forced, stuck := x.forcedInputs(parent.Wallet, pending)
 	if stuck != nil {
-		reason := fmt.Sprintf("payment %s of block %d was signed by this member, is off the branch, and the branch holds no input of it that a payment could spend", stuck.Txid, stuck.Number)
+		reason := fmt.Sprintf("payment %s of block %d was signed by this member, is off the branch, and the branch holds no coin whose spending excludes it", stuck.Txid, stuck.Number)
 		x.alarmPayment(RuleSignedOffBranch, reason, parent.Root, stuck.Txid)
 		return no(reason)
 	}

@@ -88,7 +88,11 @@ func (x *turn) signPayment(o *Order, b *Block) bool {
 	case p.outputs() == nil:
 		return x.note(o, Verdict{fault.CannotJudge, "payment-inputs", fmt.Sprintf("what payment %s of block %d spends is not here yet", p.Txid, b.Number)}, b.Root, p.Txid)
 	}
-	if v := x.checkProposal(b.Number, b.Payment, x.Block(b.Parent)); !v.Valid() {
+	parent := x.Block(b.Parent)
+	if v := x.checkPaidTwice(b.Payment, parent.Wallet.Pending, parent.Wallet); !v.Valid() {
+		return x.note(o, v, b.Root, p.Txid)
+	}
+	if v := x.checkProposal(b.Number, b.Payment, parent); !v.Valid() {
 		if v.Grade == fault.CannotJudge {
 			return x.note(o, v, b.Root, p.Txid)
 		}
@@ -137,6 +141,23 @@ func (x *turn) decline(p *Payment, v Verdict) {
 	p.Declined = v.Rule + ": " + v.Reason
 	x.putPayment(p)
 	x.alarmPayment(v.Rule, "payment is not signed: "+v.Reason, p.Root, p.Txid)
+}
+
+// reconsider takes refusals back that another configuration may not repeat. The orders come
+// again when the chain actor gives them.
+func (x *turn) reconsider() {
+	var declined []*Payment
+	x.byTxid.Scan(func(p *Payment) bool {
+		if p.Declined != "" {
+			declined = append(declined, p)
+		}
+		return true
+	})
+	for _, p := range declined {
+		p = p.copy()
+		p.Declined = ""
+		x.putPayment(p)
+	}
 }
 
 // note raises the alarm once for each reason that keeps a range from being signed.
