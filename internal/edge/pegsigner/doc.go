@@ -18,8 +18,8 @@
 //   - [Secret] formats as a placeholder with every verb, in JSON and in logs. No error
 //     repeats a key or a passphrase.
 //   - Whatever a signer is given or a signer process answers, of any size, ends in a
-//     graded error: Temporary while the process is away or slow, Invalid when it
-//     refuses.
+//     graded error: Temporary while the process is away or slow, CannotJudge when its
+//     policy refuses, which an operator can change, Invalid when the request is wrong.
 //
 // A local signer has no memory: that a payment may be signed is the bridge actor's
 // decision, durable before the request leaves the journal. A signer process keeps a

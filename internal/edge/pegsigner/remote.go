@@ -201,8 +201,10 @@ func (r *RemoteSigner) graded(err error, what string) error {
 	}
 	about := "federation signer " + r.address + ", " + what
 	switch s.Code() {
-	case codes.InvalidArgument, codes.FailedPrecondition, codes.PermissionDenied, codes.Unimplemented, codes.OutOfRange:
+	case codes.InvalidArgument, codes.PermissionDenied, codes.Unimplemented, codes.OutOfRange:
 		return fault.New(fault.Invalid, "%s: refused: %q", about, text)
+	case codes.FailedPrecondition:
+		return fault.New(fault.CannotJudge, "%s: refused by its policy: %q", about, text)
 	default:
 		// Away, slow, at its limit, broken: none of it says that the payment is wrong.
 		return fault.New(fault.Temporary, "%s: %s: %q; check that the signer runs and can be reached", about, s.Code(), text)

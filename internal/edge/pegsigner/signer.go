@@ -14,7 +14,8 @@ import (
 )
 
 // Signer holds one member's federation key or reaches the process that does. Errors are
-// graded: Temporary when it cannot be asked now, Invalid when it refuses.
+// graded: Temporary when it cannot be asked now, CannotJudge when its policy refuses,
+// Invalid when the request is wrong.
 type Signer interface {
 	// PublicKey returns the compressed key that it signs with.
 	PublicKey() [33]byte

@@ -14,8 +14,8 @@
 //     process that is killed at any moment has a record of all that it signed.
 //   - An output is not spent by a second payment, unless the request names the first one
 //     as one that the second replaces, or the operator allowed the second by its txid.
-//   - A payment at a height that was signed at before is refused unless it shares an
-//     input with what was signed there: at most one of the two can confirm.
+//   - A second payment at a height is refused unless it shares an input with the first,
+//     or a payment signed since does: at most one of the two can confirm.
 //   - Fee rate, satoshi of one payment and satoshi of a period are bounded, on what the
 //     keeper computes from the transaction itself.
 //   - Nobody else is asked or believed: a wrong request, of any size, is refused with a

@@ -169,8 +169,8 @@ func (r *running) signed(t *testing.T, s shape) chainhash.Hash {
 
 func (r *running) refused(t *testing.T, s shape, want string) {
 	t.Helper()
-	if _, err := r.sign(t, s); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), want) {
-		t.Errorf("%+v: %v, want Invalid with %q", s, err, want)
+	if _, err := r.sign(t, s); !fault.Is(err, fault.CannotJudge) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%+v: %v, want CannotJudge with %q", s, err, want)
 	}
 }
 
@@ -216,14 +216,11 @@ func TestHeights(t *testing.T) {
 	r := start(t, "", keeper.Policy{})
 	a := r.signed(t, shape{coins: []uint32{1}, height: 10})
 	r.refused(t, shape{coins: []uint32{2}, height: 10}, "both could confirm")
-	r.refused(t, shape{coins: []uint32{2}, height: 8}, "both could confirm")
 	r.signed(t, shape{coins: []uint32{2}, height: 11})
-	r.refused(t, shape{coins: []uint32{1, 3}, height: 10, replaces: []chainhash.Hash{a}}, "height 11")
-	// A branch that replaces all goes on below the heights that were signed on the other.
-	s := start(t, "", keeper.Policy{})
-	off := s.signed(t, shape{coins: []uint32{1}, height: 15})
-	s.signed(t, shape{coins: []uint32{1, 2}, height: 12, replaces: []chainhash.Hash{off}})
-	s.signed(t, shape{coins: []uint32{3}, height: 13})
+	r.signed(t, shape{coins: []uint32{3}, height: 8}) // one that was late is of the same branch
+	b := r.signed(t, shape{coins: []uint32{1, 4}, height: 9, replaces: []chainhash.Hash{a}})
+	r.signed(t, shape{coins: []uint32{5}, height: 10}) // the first of this height is replaced
+	r.refused(t, shape{coins: []uint32{6}, height: 9}, b.String())
 }
 
 func TestAllow(t *testing.T) {
@@ -265,7 +262,7 @@ func TestFeeIsBoundEachTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.Spent[0].Amount += 500_000
-	if _, err := pegsigner.Answer(t.Context(), r, r.f, m); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "at most 50000") {
+	if _, err := pegsigner.Answer(t.Context(), r, r.f, m); !fault.Is(err, fault.CannotJudge) || !strings.Contains(err.Error(), "at most 50000") {
 		t.Errorf("%v", err)
 	}
 }

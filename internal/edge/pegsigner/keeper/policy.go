@@ -41,12 +41,12 @@ type entry struct {
 type memory struct {
 	payments map[chainhash.Hash]*entry
 	spends   map[wire.OutPoint][]*entry // in the order of signing
-	highest  uint64                     // of the heights signed at
+	heights  map[uint64][]*entry
 	order    []*entry
 }
 
 func newMemory() *memory {
-	return &memory{payments: make(map[chainhash.Hash]*entry), spends: make(map[wire.OutPoint][]*entry)}
+	return &memory{payments: make(map[chainhash.Hash]*entry), spends: make(map[wire.OutPoint][]*entry), heights: make(map[uint64][]*entry)}
 }
 
 // add takes in a payment that is signed.
@@ -56,7 +56,7 @@ func (m *memory) add(e *entry) {
 	}
 	m.payments[e.txid] = e
 	m.order = append(m.order, e)
-	m.highest = max(m.highest, e.number)
+	m.heights[e.number] = append(m.heights[e.number], e)
 	for _, at := range e.inputs {
 		for _, before := range m.spends[at] {
 			before.replaced = true
@@ -65,8 +65,8 @@ func (m *memory) add(e *entry) {
 	}
 }
 
-// judge says why a payment is not signed, nil when it may be. Temporary is a limit of a
-// period, which passes.
+// judge says why a payment is not signed, nil when it may be. Nothing of that is final: the
+// operator may change the policy or allow the payment, and a limit of a period passes.
 func (p *Policy) judge(pay *pegsigner.Payment, f *peg.Federation, m *memory, now int64) error {
 	if err := p.bounds(pay, f); err != nil {
 		return err
@@ -87,11 +87,11 @@ func (p *Policy) bounds(pay *pegsigner.Payment, f *peg.Federation) error {
 	rate, paid := pay.FeeRate(f), pay.Paid(f)
 	switch {
 	case rate < p.MinFeeRate:
-		return fault.New(fault.Invalid, "payment %s pays %d satoshi per 1000 vbytes, at least %d is signed: Bitcoin would not relay it", pay.Txid, rate, p.MinFeeRate)
+		return fault.New(fault.CannotJudge, "payment %s pays %d satoshi per 1000 vbytes, at least %d is signed: Bitcoin would not relay it", pay.Txid, rate, p.MinFeeRate)
 	case p.MaxFeeRate > 0 && rate > p.MaxFeeRate:
-		return fault.New(fault.Invalid, "payment %s pays %d satoshi per 1000 vbytes, at most %d is signed", pay.Txid, rate, p.MaxFeeRate)
+		return fault.New(fault.CannotJudge, "payment %s pays %d satoshi per 1000 vbytes, at most %d is signed", pay.Txid, rate, p.MaxFeeRate)
 	case p.MaxPayment > 0 && paid > p.MaxPayment:
-		return fault.New(fault.Invalid, "payment %s pays %d satoshi, at most %d is signed at once", pay.Txid, paid, p.MaxPayment)
+		return fault.New(fault.CannotJudge, "payment %s pays %d satoshi, at most %d is signed at once", pay.Txid, paid, p.MaxPayment)
 	}
 	return nil
 }
@@ -130,7 +130,7 @@ func (m *memory) secondSpends(pay *pegsigner.Payment) error {
 	for _, in := range pay.Tx.TxIn {
 		for _, before := range m.spends[in.PreviousOutPoint] {
 			if !named[before.txid] {
-				return fault.New(fault.Invalid, "payment %s at height %d spends %s, which signed payment %s of height %d spends, and does not say that it replaces it; if that is right, allow the txid",
+				return fault.New(fault.CannotJudge, "payment %s at height %d spends %s, which signed payment %s of height %d spends, and does not say that it replaces it; if that is right, allow the txid",
 					pay.Txid, pay.Number, in.PreviousOutPoint, before.txid, before.number)
 			}
 			shares[before] = true
@@ -138,16 +138,15 @@ func (m *memory) secondSpends(pay *pegsigner.Payment) error {
 	}
 	for _, txid := range pay.Replaces {
 		if e := m.payments[txid]; e != nil && !shares[e] {
-			return fault.New(fault.Invalid, "payment %s says that it replaces signed payment %s of height %d and spends none of its inputs: both could confirm", pay.Txid, txid, e.number)
+			return fault.New(fault.CannotJudge, "payment %s says that it replaces signed payment %s of height %d and spends none of its inputs: both could confirm", pay.Txid, txid, e.number)
 		}
 	}
-	if pay.Number > m.highest {
-		return nil
-	}
-	for _, e := range m.order {
-		if e.number >= pay.Number && !e.replaced && !shares[e] {
-			return fault.New(fault.Invalid, "payment %s is of height %d, and payment %s of height %d is signed, with none of its inputs: both could confirm; if that is right, allow the txid",
-				pay.Txid, pay.Number, e.txid, e.number)
+	// A branch has one payment at a height. What was signed at this one is of another
+	// branch, and harmless if it cannot confirm beside this payment or one signed since.
+	for _, e := range m.heights[pay.Number] {
+		if !e.replaced && !shares[e] {
+			return fault.New(fault.CannotJudge, "payment %s is of height %d, where payment %s is signed, with none of its inputs: both could confirm; if that is right, allow the txid",
+				pay.Txid, pay.Number, e.txid)
 		}
 	}
 	return nil

@@ -245,13 +245,15 @@ func hash(name string, to, from []byte) error {
 	return nil
 }
 
-// refusal is the status of a graded error. What is not the client's fault or a limit is
-// this process's failure, whose text stays in its log.
+// refusal is the status of a graded error. What is not the client's fault or the policy's
+// is this process's failure, whose text stays in its log.
 func refusal(err error) error {
 	switch fault.Of(err) {
 	case fault.Invalid:
+		return status.Error(codes.InvalidArgument, err.Error())
+	case fault.CannotJudge:
 		return status.Error(codes.FailedPrecondition, err.Error())
-	case fault.Temporary, fault.CannotJudge:
+	case fault.Temporary:
 		return status.Error(codes.ResourceExhausted, err.Error())
 	default:
 		return status.Error(codes.Internal, "the signer failed; read its log")
