@@ -94,6 +94,21 @@ type Config struct {
 		Format string
 	}
 
+	// Federation is the key that signs payments: Key in hex, KeyFile sealed with
+	// Passphrase or what PassphraseFile holds, or the process at Signer, whose public key
+	// is SignerKey. One of the three at most.
+	Federation struct {
+		Key            Secret
+		KeyFile        string
+		Passphrase     Secret
+		PassphraseFile string
+		Signer         string
+		SignerKey      string
+		SignerCert     string
+		SignerCertKey  string
+		SignerCA       string
+	}
+
 	origins map[string]Origin // by key
 }
 
@@ -244,6 +259,7 @@ func (l *loader) check() {
 		l.fail("engine.http-addr (%s) is of the embedded execution layer, engine-url (%s) uses another: remove one", c.origins["engine.http-addr"], c.origins["engine-url"])
 	}
 	l.checkBitcoin()
+	l.checkFederation()
 	if !c.Dev {
 		return
 	}

@@ -14,16 +14,17 @@ type Group string
 
 // The groups, in the order of the sample file.
 const (
-	Data      Group = "data"      // where the node keeps what it knows
-	Chain     Group = "chain"     // which chain, and as whom
-	Engine    Group = "engine"    // the execution layer
-	Journal   Group = "journal"   // memory of the journal
-	Snapshot  Group = "snapshot"  // when snapshots are taken
-	Mining    Group = "mining"    // merge-mining and block production
-	RPC       Group = "rpc"       // the miners' and query port
-	Bitcoin   Group = "bitcoin"   // the parent chain
-	Telemetry Group = "telemetry" // metrics and health
-	Log       Group = "log"       // the log on stderr
+	Data       Group = "data"       // where the node keeps what it knows
+	Chain      Group = "chain"      // which chain, and as whom
+	Engine     Group = "engine"     // the execution layer
+	Journal    Group = "journal"    // memory of the journal
+	Snapshot   Group = "snapshot"   // when snapshots are taken
+	Mining     Group = "mining"     // merge-mining and block production
+	RPC        Group = "rpc"        // the miners' and query port
+	Bitcoin    Group = "bitcoin"    // the parent chain
+	Telemetry  Group = "telemetry"  // metrics and health
+	Log        Group = "log"        // the log on stderr
+	Federation Group = "federation" // the federation key, or the process that holds it
 )
 
 // Setting is one row of the list of settings.
@@ -84,7 +85,9 @@ const maxFeeRate = 1_000_000_000
 
 func feeRate(rate uint64) bool { return rate >= 1 && rate <= maxFeeRate }
 
-var settings = []Setting{
+var settings = append(nodeSettings, federationSettings...)
+
+var nodeSettings = []Setting{
 	{
 		Key: "data-dir", Group: Data, Kind: kindPath, Default: "alys-data",
 		Help:    "directory of the journal, the execution layer's database and snapshots",

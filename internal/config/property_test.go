@@ -66,7 +66,8 @@ func TestRoundTrip(t *testing.T) {
 		dev, external := rapid.Bool().Draw(t, "dev"), rapid.Bool().Draw(t, "external")
 		for _, s := range Settings() {
 			if s.Key == "engine-url" || s.Key == "jwt-secret" || s.Key == "eth-url" || external && s.Key == "engine.http-addr" ||
-				strings.HasPrefix(s.Key, "bitcoin-rpc-") || strings.HasPrefix(s.Key, "bitcoin.fee-rate-") {
+				strings.HasPrefix(s.Key, "bitcoin-rpc-") || strings.HasPrefix(s.Key, "bitcoin.fee-rate-") ||
+				strings.HasPrefix(s.Key, "federation-") {
 				continue // these go together
 			}
 			switch layer := rapid.IntRange(0, 2).Draw(t, "layer of "+s.Key); {
@@ -89,6 +90,13 @@ func TestRoundTrip(t *testing.T) {
 			for i, name := range []string{"min", "fallback", "max"} {
 				src.Flags["bitcoin.fee-rate-"+name] = fmt.Sprint(rapid.IntRange(1+1000*i, 1000+1000*i).Draw(t, name))
 			}
+		}
+		if rapid.Bool().Draw(t, "signer") {
+			src.Flags["federation-signer"] = rapid.SampledFrom([]string{"unix:/a b", "unix:@x"}).Draw(t, "federation-signer")
+			src.Flags["federation-signer-key"] = strings.Repeat("02", 33)
+		} else {
+			src.Flags["federation-key-file"] = rapid.StringMatching(`[^\pC]+`).Draw(t, "federation-key-file")
+			src.Flags["federation-key-passphrase-file"] = rapid.StringMatching(`[^\pC]*`).Draw(t, "passphrase")
 		}
 		first, err := Load(src)
 		if err != nil {
