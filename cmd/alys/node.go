@@ -14,6 +14,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/config"
 	"github.com/AnduroProject/alys-go/internal/edge/bitcoin"
 	"github.com/AnduroProject/alys-go/internal/edge/engine"
+	"github.com/AnduroProject/alys-go/internal/edge/pegsigner"
 	"github.com/AnduroProject/alys-go/internal/edge/rpc"
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
@@ -42,7 +43,7 @@ Examples:
 			if err != nil {
 				return err
 			}
-			o, err := nodeOptions(s)
+			o, err := nodeOptions(s, cc.App.ErrWriter)
 			if err != nil {
 				return err
 			}
@@ -52,7 +53,7 @@ Examples:
 }
 
 // nodeOptions turns settings into options, and reads the files they name.
-func nodeOptions(s *settings) (o node.Options, err error) {
+func nodeOptions(s *settings, stderr io.Writer) (o node.Options, err error) {
 	o = resourceOptions(s)
 	o.NotValidator = s.NotValidator
 	o.BuildWait = s.Production.BuildWait
@@ -81,6 +82,9 @@ func nodeOptions(s *settings) (o node.Options, err error) {
 		if o.GenesisJSON, err = os.ReadFile(s.Genesis); err != nil {
 			return o, fault.Wrap(fault.Invalid, err, "genesis")
 		}
+	}
+	if o.PegSigner, err = federationSigner(s, stderr); err != nil {
+		return o, err
 	}
 	o.AuthorityKey, err = s.Authority()
 	return o, err
@@ -121,8 +125,8 @@ func resourceOptions(s *settings) node.Options {
 	}
 }
 
-// developmentChain fills in the chain of --dev: one authority with secret key 1,
-// whose key is ours.
+// developmentChain fills in the chain of --dev: one authority and federation member with
+// secret key 1, whose keys are ours.
 func developmentChain(o *node.Options) error {
 	c := spec.Dev()
 	genesis, err := json.Marshal(engine.DevGenesis(uint64(c.ChainID)))
@@ -130,7 +134,12 @@ func developmentChain(o *node.Options) error {
 		return fault.Wrap(fault.Fatal, err, "development genesis")
 	}
 	key := aura.DevKey(1)
+	federationKey, err := pegsigner.DevSecret(1)
+	if err != nil {
+		return err
+	}
 	o.ChainSpec, o.GenesisJSON, o.AuthorityKey = c.Encode(), genesis, &key
+	o.PegSigner = localSigner(federationKey)
 	o.DevMiner = true
 	return nil
 }

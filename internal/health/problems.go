@@ -10,6 +10,7 @@ const (
 	Syncing          Code = "syncing"
 	ExecutionAway    Code = "execution_away"
 	BitcoinAway      Code = "bitcoin_away"
+	PaymentsUnsigned Code = "payments_unsigned"
 	SigningHeld      Code = "signing_held"
 	ClockStepped     Code = "clock_stepped"
 	FinalityConflict Code = "finality_conflict"
@@ -44,6 +45,7 @@ var kinds = []Kind{
 	{ClockStepped, true, "the wall clock moved against the monotonic clock: production is off", "correct the clock, or restart the node"},
 	{BranchExcluded, true, "a longer branch with a quorum excludes the finalised block", "find out which branch the federation follows; it is followed by an operator's decision only"},
 	{StoredDamage, true, "stored bytes are damaged", "make a backup now and verify it"},
+	{PaymentsUnsigned, false, "the federation signer does not sign a payment", "look at the signer and its policy; the node asks again by itself"},
 	{DiskLow, false, "disk space runs low", "make room, or move old events: alys journal archive"},
 	{TurnsFailed, false, "turns ended by a panic of their handler", "see the log, and report it"},
 	{SlotsPass, false, "most slots of ours pass without a block", "see the last reason"},

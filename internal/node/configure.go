@@ -146,7 +146,10 @@ func (n *Node) configuration(c *spec.Chain, genesis *block.Payload) (*message.No
 			return nil, refused("the execution layer's genesis block is not the one this journal began with")
 		}
 	}
-	return m, n.takeAuthority(m, c)
+	if err := n.takeAuthority(m, c); err != nil {
+		return nil, err
+	}
+	return m, n.openPegSigner(m, c)
 }
 
 func (n *Node) takeAuthority(m *message.NodeConfigured, c *spec.Chain) error {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/AnduroProject/alys-go/actors"
+	"github.com/AnduroProject/alys-go/actors/bridge"
 	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/actors/core"
 	actorengine "github.com/AnduroProject/alys-go/actors/engine"
@@ -55,6 +56,7 @@ type Node struct {
 	releasing   atomic.Pointer[actors.Runtime] // runtime, for the journal: an upgrade appends before there is one
 	answers     *answerEdge
 	signer      *signerEdge
+	pegSigner   *pegSignerEdge
 	recovered   restart.Recovered
 	config      *message.NodeConfigured
 	slot        time.Duration
@@ -196,6 +198,7 @@ func (n *Node) edges() map[core.Edge]actors.Executor {
 		actorengine.Edge:       n.engine,
 		chain.TimerEdge:        &timerEdge{wall: time.Now, start: n.started},
 		chain.SignerEdge:       n.signer,
+		bridge.SignerEdge:      n.pegSigner,
 		miner.AnswerEdge:       n.answers,
 		chain.PeersEdge:        peersEdge{},
 		supervisor.ProcessEdge: &processEdge{stop: n.stopFor},
@@ -283,6 +286,9 @@ func (n *Node) Close() error {
 	var errs []error
 	if n.rpc != nil {
 		_ = n.rpc.Close() // of a node that never ran; served, it is closed
+	}
+	if n.pegSigner != nil && n.pegSigner.signer != nil {
+		errs = append(errs, n.pegSigner.signer.Close())
 	}
 	if n.bitcoin != nil {
 		n.bitcoin.running.Wait() // for the calls that ended with the runtime

@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/AnduroProject/alys-go/internal/edge/engine"
+	"github.com/AnduroProject/alys-go/internal/edge/pegsigner"
 	"github.com/AnduroProject/alys-go/internal/memo"
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/peg"
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/replay"
@@ -27,10 +29,19 @@ func devOptions(t *testing.T, dir string) node.Options {
 	}
 	key := aura.DevKey(1)
 	return node.Options{
-		DataDir: dir, ChainSpec: c.Encode(), GenesisJSON: genesis, AuthorityKey: &key,
+		DataDir: dir, ChainSpec: c.Encode(), GenesisJSON: genesis, AuthorityKey: &key, PegSigner: devSigner,
 		DevMiner: true, DevMinerInterval: time.Second, SnapshotTurns: 50,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
+}
+
+// devSigner holds the federation key of the development chain.
+func devSigner(f *peg.Federation) (pegsigner.Signer, error) {
+	secret, err := pegsigner.DevSecret(1)
+	if err != nil {
+		return nil, err
+	}
+	return pegsigner.NewLocal(secret, f)
 }
 
 // runUntil runs a node until done answers true for a fact, then stops it cleanly.

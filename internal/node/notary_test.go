@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/AnduroProject/alys-go/internal/edge/engine"
+	"github.com/AnduroProject/alys-go/internal/edge/pegsigner"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+	"github.com/AnduroProject/alys-go/internal/protocol/peg"
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/journal/index"
@@ -212,8 +214,15 @@ func localOptions(t *testing.T) Options {
 		t.Fatal(err)
 	}
 	key := aura.DevKey(1)
+	signer := func(f *peg.Federation) (pegsigner.Signer, error) {
+		secret, err := pegsigner.DevSecret(1)
+		if err != nil {
+			return nil, err
+		}
+		return pegsigner.NewLocal(secret, f)
+	}
 	return Options{
-		DataDir: t.TempDir(), ChainSpec: c.Encode(), GenesisJSON: genesis, AuthorityKey: &key, Version: "test",
+		DataDir: t.TempDir(), ChainSpec: c.Encode(), GenesisJSON: genesis, AuthorityKey: &key, PegSigner: signer, Version: "test",
 		EngineCacheMB: 16, Logger: slog.New(slog.DiscardHandler),
 	}
 }

@@ -8,9 +8,11 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/AnduroProject/alys-go/internal/edge/bitcoin"
+	"github.com/AnduroProject/alys-go/internal/edge/pegsigner"
 	"github.com/AnduroProject/alys-go/internal/edge/rpc"
 	"github.com/AnduroProject/alys-go/internal/logging"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
+	"github.com/AnduroProject/alys-go/internal/protocol/peg"
 	"github.com/AnduroProject/alys-go/journal/archive"
 )
 
@@ -27,6 +29,9 @@ type Options struct {
 
 	// AuthorityKey is the BLS key of a federation member; nil for a full node.
 	AuthorityKey *aura.SecretKey
+	// PegSigner makes what signs payments with a member's federation key, which the node
+	// closes; nil for a full node.
+	PegSigner func(*peg.Federation) (pegsigner.Signer, error)
 	// NotValidator switches off what the chain spec's isValidator asks for.
 	NotValidator bool
 	// Importing makes a node that produces nothing and takes blocks of a legacy store.

@@ -35,6 +35,9 @@ func (n *Node) problems() map[health.Code]string {
 			p[health.BitcoinAway] = "Bitcoin: " + clip(reason)
 		}
 	}
+	if reason := n.pegSigner.now(); reason != "" {
+		p[health.PaymentsUnsigned] = clip(reason)
+	}
 	if failed := n.runtime.Counts().Failed; failed > 0 {
 		p[health.TurnsFailed] = fmt.Sprintf("%d turns failed in this run: see the log, and report it", failed)
 	}

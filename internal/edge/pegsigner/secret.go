@@ -2,6 +2,7 @@ package pegsigner
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
@@ -33,6 +34,13 @@ func NewSecret(scalar [secretSize]byte) (*Secret, error) {
 		return nil, fault.New(fault.Invalid, "%s", wantSecret)
 	}
 	return &Secret{key: btcec.PrivKeyFromScalar(&value)}, nil
+}
+
+// DevSecret returns the well-known key n, which --dev and tests use. (peg.md A1)
+func DevSecret(n uint32) (*Secret, error) {
+	var scalar [secretSize]byte
+	binary.BigEndian.PutUint32(scalar[secretSize-4:], n)
+	return NewSecret(scalar)
 }
 
 // ParseSecret reads a key as 64 hex digits, with or without 0x and white space around
