@@ -23,7 +23,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Action:          group,
 		Commands: []*cli.Command{
 			nodeCommand(), replayCommand(), statusCommand(), healthCommand(), logCommand(), signingCommand(), chainCommand(), journalCommand(), snapshotCommand(),
-			migrateCommand(), simCommand(), devCommand(), configCommand(), versionCommand(),
+			migrateCommand(), simCommand(), devCommand(), pegCommand(), configCommand(), versionCommand(),
 		},
 		OnUsageError:          usageError,
 		ExitErrHandler:        func(*cli.Context, error) {}, // run decides the code

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/AnduroProject/alys-go/internal/edge/admin"
+	"github.com/AnduroProject/alys-go/internal/edge/bridge"
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/journal"
@@ -28,7 +29,8 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, node.ErrRefused), errors.Is(err, admin.ErrRefused), errors.As(err, &foreign):
+	case errors.Is(err, node.ErrRefused), errors.Is(err, admin.ErrRefused), errors.As(err, &foreign),
+		errors.Is(err, bridge.ErrRefused), errors.Is(err, bridge.ErrExposed):
 		return exitRefused
 	case fault.Is(err, fault.Corrupt):
 		return exitDamaged
