@@ -201,25 +201,27 @@ func (s *State) give(w *Wallet, b *Block, l Lacking) Lacking {
 	t := &w.Totals
 	paid := Assign(b.Payment, w.Pending)
 	for i, out := range b.Payment.TxOut {
+		at := wire.OutPoint{Hash: l.Txid, Index: uint32(i)}
 		amount, owned := uint64(out.Value), s.owns(out.PkScript, b.Number)
-		l.Out = plus(l.Out, amount)
+		// The same payment may stand in two blocks of a branch: its outputs are there once.
+		fresh := owned && !w.knows(at)
 		switch k := paid[i]; {
 		case k >= 0:
 			asked := w.Pending[k].Amount
 			t.Paid, t.Pending = plus(t.Paid, amount), minus(t.Pending, asked)
 			t.UserFees = plus(t.UserFees, asked-amount)
 			t.PoolDrift = plusSigned(t.PoolDrift, asked-amount, -1)
-			if owned { // the user gives it back
+			if fresh { // the user gives it back
 				t.Fetched = plus(t.Fetched, amount)
 			}
 		case !owned:
 			t.Stray = plus(t.Stray, amount)
+		case !fresh:
+			continue
 		}
-		if owned {
-			w.add(Coin{
-				OutPoint: wire.OutPoint{Hash: l.Txid, Index: uint32(i)}, Amount: amount,
-				Version: out.PkScript[0], From: FromPayment, Number: b.Number,
-			})
+		l.Out = plus(l.Out, amount)
+		if fresh {
+			w.add(Coin{OutPoint: at, Amount: amount, Version: out.PkScript[0], From: FromPayment, Number: b.Number})
 		}
 	}
 	w.Pending = unpaid(w.Pending, paid)

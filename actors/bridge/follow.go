@@ -155,13 +155,13 @@ func (x *turn) finalize(to message.BlockID) {
 	for i := len(final) - 1; i >= 0; i-- {
 		x.conclude(final[i])
 	}
-	x.raiseBase(b)
+	x.raiseBase(b, keepBelowFinalized)
 }
 
 // raiseBase drops what is below the window: the lowest block of the finalised branch
 // in it is the new base, and what does not stand on it is gone.
-func (x *turn) raiseBase(final *Block) {
-	lowest := final.Number - min(final.Number, keepBelowFinalized)
+func (x *turn) raiseBase(final *Block, keep uint64) {
+	lowest := final.Number - min(final.Number, keep)
 	lowest = min(lowest, x.Before.Number)
 	if lowest <= x.Base.Number {
 		return

@@ -86,6 +86,10 @@ func (g *ground) send(cause core.Ref, m core.Message) {
 	g.seq++
 	next, out := g.state.Clone().(*State), new(core.Out)
 	before := g.state
+	var was []string
+	if !g.unsure {
+		was = entries(before)
+	}
 	New().Handle(next, m, core.Turn{Sequence: g.seq, Time: int64(g.seq), Cause: cause}, out)
 	for i, o := range out.List() {
 		switch {
@@ -103,11 +107,46 @@ func (g *ground) send(cause core.Ref, m core.Message) {
 	if g.unsure {
 		return
 	}
-	if again := g.reload(before); again == nil {
-		g.t.Fatalf("unreachable")
+	next.deposits.Scan(func(d *Deposit) bool {
+		g.seen[d.Txid] = d.tx
+		return true
+	})
+	if now := entries(before); !reflect.DeepEqual(was, now) {
+		g.t.Fatalf("the turn has changed the state that it was a copy of:\n%s", firstDifference(was, now))
 	}
 	g.reload(next)
 	g.audit()
+	g.late()
+}
+
+// late compares the wallet of the base with the one that is computed from genesis, as if
+// every transaction had been here from the beginning.
+func (g *ground) late() {
+	g.t.Helper()
+	base := g.state.Block(g.state.Base.Root)
+	if base == nil {
+		return
+	}
+	fresh := newState()
+	fresh.rules = g.state.rules
+	for txid, tx := range g.seen {
+		fresh.deposits.Set(&Deposit{Txid: txid, tx: tx})
+	}
+	var branch []*message.PegBlock
+	for b := g.told[base.Root]; b != nil; b = g.told[b.Parent] {
+		branch = append(branch, b)
+	}
+	w := newWallet()
+	for i := len(branch) - 1; i >= 0; i-- {
+		b, err := fresh.read(branch[i])
+		if err != nil {
+			g.t.Fatalf("%v", err)
+		}
+		w = fresh.derive(b, w)
+	}
+	if a, b := walletEntries(base.Wallet), walletEntries(w); !reflect.DeepEqual(a, b) {
+		g.t.Fatalf("the wallet of the base, block %d, is not what it would be from genesis:\n%s", base.Number, firstDifference(a, b))
+	}
 }
 
 // reload takes the state through a snapshot.
@@ -228,12 +267,6 @@ func (g *ground) bitcoin(most int) bool {
 	if !fresh {
 		g.wait = append(g.wait, waitingEffect{ref, string(BitcoinEdge), r})
 		return false
-	}
-	for i := range m.Blocks {
-		for k := range m.Blocks[i].Transactions {
-			tx, _ := readTransaction(m.Blocks[i].Transactions[k].Raw.Data)
-			g.seen[tx.TxHash()] = tx
-		}
 	}
 	g.send(ref, m)
 	return true

@@ -207,9 +207,12 @@ func (o *oracle) payWith(b *message.PegBlock, tx *wire.MsgTx, strict bool) {
 		for k < len(o.pending) && (!bytes.Equal(o.pending[k].Script, paid.PkScript) || o.pending[k].Amount < v) {
 			k++
 		}
+		p := wire.OutPoint{Hash: tx.TxHash(), Index: uint32(i)}
 		ours := o.ours(paid.PkScript, strict)
-		if ours {
-			o.coins[wire.OutPoint{Hash: tx.TxHash(), Index: uint32(i)}] = v
+		_, again := o.coins[p]
+		again = again || o.spent[p]
+		if ours && !again {
+			o.coins[p] = v
 		}
 		switch {
 		case k < len(o.pending):
@@ -217,11 +220,13 @@ func (o *oracle) payWith(b *message.PegBlock, tx *wire.MsgTx, strict bool) {
 			o.totals.Paid += v
 			users += o.pending[k].Amount - v
 			next = k + 1
-			if ours {
+			if ours && !again {
 				o.totals.Fetched += v
 			}
 		case !ours:
 			o.totals.Stray += v
+		case again:
+			out -= v
 		}
 	}
 	o.pending = append(rest, o.pending[next:]...)

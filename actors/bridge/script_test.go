@@ -159,7 +159,6 @@ var commands = map[string]func(*ground, *datadriven.TestData){
 	"fetched": func(g *ground, d *datadriven.TestData) {
 		r, ref, _ := pending[*message.FetchTransaction](g)
 		tx := g.btc.txs[plain(d)[0]]
-		g.seen[tx.TxHash()] = tx
 		g.send(ref, &message.TransactionFetched{Txid: r.Txid, Block: r.Block, Height: 1, Raw: content(tx)})
 	},
 	"missing": func(g *ground, d *datadriven.TestData) {

@@ -166,6 +166,13 @@ func (w *Wallet) Coins(yield func(Coin) bool) { w.coins.Scan(yield) }
 // SpentBy returns the proposal of the branch that spends an output.
 func (w *Wallet) SpentBy(out wire.OutPoint) (Spent, bool) { return w.spent.Get(Spent{OutPoint: out}) }
 
+// knows reports whether an output is or was a coin of the branch.
+func (w *Wallet) knows(out wire.OutPoint) bool {
+	_, held := w.Coin(out)
+	_, spent := w.SpentBy(out)
+	return held || spent
+}
+
 // Minted reports whether a deposit is minted on the branch. (peg.md A5)
 func (w *Wallet) Minted(txid chainhash.Hash) bool {
 	_, ok := w.minted.Get(Mint{Txid: txid})
