@@ -178,17 +178,6 @@ var scriptCommands = map[string]func(*script, *datadriven.TestData){
 	},
 }
 
-// hash returns the transaction or block with a name.
-func (s *script) hash(name string) (hash [32]byte) {
-	for h, n := range s.names {
-		if n == name {
-			return h
-		}
-	}
-	s.tb.Fatalf("no %s", name)
-	return hash
-}
-
 func (s *script) block(d *datadriven.TestData) {
 	name, on := d.CmdArgs[0].Key, word(d, "on")
 	s.next(name, on, func(b *message.PegBlock) {

@@ -54,6 +54,7 @@ type member struct {
 	judged  *message.PegJudged
 	planned *message.PegPlanned
 	heard   []message.PaymentSignatures // published by this member
+	sent    []core.Message              // effects
 	out     strings.Builder
 }
 
@@ -128,6 +129,9 @@ func (m *member) turn(cause core.Ref, msg core.Message) {
 		m.keep(o.Message)
 		m.note(o)
 		ref := core.Ref{Sequence: m.turns, Index: uint32(i)}
+		if o.Kind == core.Effect {
+			m.sent = append(m.sent, o.Message)
+		}
 		if o.Kind == core.Effect && o.Class.Pending() {
 			m.waiting = append(m.waiting, effect{ref, core.Edge(o.Target), o.Message})
 		}
