@@ -66,6 +66,7 @@ type Runtime struct {
 	inbox   *inbox
 	release *releaser
 	snaps   *snapshooter
+	looks   looks
 	log     *slog.Logger
 
 	machine *Machine      // of the sequencer goroutine once Run began
@@ -265,6 +266,7 @@ func (r *Runtime) sequence() error {
 				return err
 			}
 		}
+		r.show()
 		if err := r.snaps.due(); err != nil {
 			return err
 		}
