@@ -45,6 +45,8 @@ type Backend interface {
 	JournalEvent(ctx context.Context, sequence uint64) (json.RawMessage, error)
 	JournalFind(ctx context.Context, q EventQuery, maxBytes int) (*EventPage, error)
 
+	PegBackend
+
 	// Status is what alys status --json shows, and Health what /readyz does.
 	Status(ctx context.Context) (json.RawMessage, error)
 	Health() Health

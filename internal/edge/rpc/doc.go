@@ -39,5 +39,6 @@
 //	calls.go     what they do, and answers.go what they answer
 //	errors.go    the table of errors
 //	openrpc.go   the description made from both tables
+//	peg.go       the methods about the peg
 //	work.go      work handed out, and proofs judged before they become turns
 package rpc

@@ -24,6 +24,7 @@ const (
 	codeTooLarge    = -31002
 	codeNotFound    = -31003
 	codeForeignPage = -31004
+	codeNotSynced   = -31005
 	firstReject     = -31100
 )
 
@@ -69,6 +70,7 @@ func ErrorKinds() []ErrorKind {
 		{codeTooLarge, "too-large", "the body, the batch or the answer is too large", "ask for less"},
 		{codeNotFound, "not-found", "what was asked for is not there", "nothing: it may come to be"},
 		{codeForeignPage, "foreign-page", "the request came from a web page", "use a program"},
+		{codeNotSynced, "not-synced", "the node is not level with the sidechain and Bitcoin, or the peg is halted", "ask again later; data.missing says what it waits for"},
 	}
 	for _, r := range auxpow.Rejects() {
 		kinds = append(kinds, ErrorKind{rejectCode(r), string(r), rejectKinds[r][0], rejectKinds[r][1]})

@@ -30,6 +30,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
 	"github.com/AnduroProject/alys-go/internal/protocol/vectors"
+	pegledger "github.com/AnduroProject/alys-go/projections/peg"
 )
 
 const (
@@ -44,8 +45,11 @@ const (
 // store, work from the real miner core.
 type chainBackend struct {
 	deposit string
-	blocks  []*rpc.Block // by height
-	byRoot  map[common.Hash]*rpc.Block
+	ledger  *pegledger.Ledger
+	// notSynced is why no deposit address is given; nil for nothing.
+	notSynced []string
+	blocks    []*rpc.Block // by height
+	byRoot    map[common.Hash]*rpc.Block
 	// finalized is a height.
 	finalized uint64
 
@@ -71,7 +75,7 @@ func legacyBackend(t testing.TB) *chainBackend {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &chainBackend{byRoot: map[common.Hash]*rpc.Block{}, state: miner.New().NewState()}
+	b := &chainBackend{ledger: pegLedger(t), byRoot: map[common.Hash]*rpc.Block{}, state: miner.New().NewState()}
 	federation, err := peg.NewFederation(c.FederationKeys)
 	if err != nil {
 		t.Fatal(err)

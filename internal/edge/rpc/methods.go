@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"slices"
 )
 
 // method is one row of the table that answers, and that rpc.discover and the page
@@ -26,6 +27,10 @@ type call struct {
 
 // methods returns the table, in the order of the page.
 func methods() []method {
+	return slices.Concat(chainMethods(), pegMethods(), nodeMethods())
+}
+
+func chainMethods() []method {
 	blockErrors := []int{codeNotFound, codeUnavailable}
 	return []method{
 		{
@@ -72,6 +77,11 @@ func methods() []method {
 			params: noParams{}, result: miningResult{}, errors: []int{codeUnavailable}, example: `[]`,
 			call: (*Server).miningWork,
 		},
+	}
+}
+
+func nodeMethods() []method {
+	return []method{
 		{
 			name: "journal_head", summary: "The newest event of the journal that is on disk.",
 			params: noParams{}, result: JournalHead{}, errors: []int{codeUnavailable}, example: `[]`,

@@ -118,6 +118,8 @@ func schemaOf(t reflect.Type) jsonSchema {
 	case reflect.Slice:
 		items := schemaOf(t.Elem())
 		return jsonSchema{Type: "array", Items: &items}
+	case reflect.Map:
+		return jsonSchema{Type: "object"}
 	case reflect.Bool:
 		return jsonSchema{Type: "boolean"}
 	case reflect.String:

@@ -43,7 +43,7 @@ type standardAnswer struct {
 
 // namespaced reports whether a method is of our dialect, known or not.
 func namespaced(name string) bool {
-	for _, prefix := range []string{"chain_", "mining_", "journal_", "node_", "rpc."} {
+	for _, prefix := range []string{"chain_", "mining_", "peg_", "journal_", "node_", "rpc."} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}
