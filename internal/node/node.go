@@ -29,6 +29,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/scrub"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/journal/index"
+	"github.com/AnduroProject/alys-go/projections/peg"
 	"github.com/AnduroProject/alys-go/snapshot"
 )
 
@@ -44,7 +45,9 @@ type Node struct {
 	snapshots   *snapshot.Store
 	scrubber    *scrub.Scrubber // nil when it is switched off
 	index       *index.Index    // nil when it cannot be used
-	notary      *Notary         // nil without index; of one goroutine at a time
+	ledger      *peg.Ledger     // of the peg; nil when it cannot be used
+	backend     *rpcBackend
+	notary      *Notary // nil without index; of one goroutine at a time
 	memo        *memo.Memo
 	embedded    *engine.Embedded
 	external    *engine.External // instead of embedded
@@ -118,6 +121,7 @@ func (n *Node) open(ctx context.Context) error {
 		return err
 	}
 	n.openIndex()
+	n.openLedger()
 	if err := n.openNotary(); err != nil {
 		return err
 	}
@@ -302,6 +306,11 @@ func (n *Node) Close() error {
 	if n.index != nil {
 		if err := n.index.Close(); err != nil {
 			n.log.Warn("closing the index", "error", err)
+		}
+	}
+	if n.ledger != nil {
+		if err := n.ledger.Close(); err != nil {
+			n.log.Warn("closing the ledger of the peg", "error", err)
 		}
 	}
 	if n.journal != nil {

@@ -25,15 +25,15 @@ type rpcBackend struct {
 // openRPC opens the miners' port, unless it is off. That the default address is taken
 // is a warning: several nodes may run on one machine.
 func (n *Node) openRPC() error {
+	n.backend = &rpcBackend{n: n} // the control socket asks it too
+	if err := n.backend.prepare(); err != nil {
+		return err
+	}
 	if n.opt.RPC.Addr == "" {
 		return nil
 	}
-	backend := &rpcBackend{n: n}
-	if err := backend.prepare(); err != nil {
-		return err
-	}
 	o := n.opt.RPC
-	o.Backend, o.Logger = backend, n.log.With("actor", "rpc")
+	o.Backend, o.Logger = n.backend, n.log.With("actor", "rpc")
 	if o.Observe == nil {
 		o.Observe = n.opt.Telemetry.Metrics.RPC
 	}

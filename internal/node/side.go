@@ -40,6 +40,9 @@ func (n *Node) sideTasks(ctx context.Context) *sync.WaitGroup {
 		start("index of the journal", n.index.Run)
 		start("signing of checkpoints", n.signCheckpoints)
 	}
+	if n.ledger != nil {
+		start("ledger of the peg", n.ledger.Run)
+	}
 	if n.rpc != nil {
 		start("RPC", n.rpc.Serve)
 	}
@@ -147,6 +150,8 @@ func (n *Node) adminHandlers() admin.Handlers {
 		Release: func(ctx context.Context, rangeEnd string, statements []string, reason string) error {
 			return refusal(n.ReleaseLock(ctx, rangeEnd, statements, reason))
 		},
+		Peg:         n.PegAnswer,
+		ResumePeg:   func(ctx context.Context, reason string) error { return refusal(n.ResumePeg(ctx, reason)) },
 		Ready:       func(context.Context) []string { return n.opt.Telemetry.Health.Texts() },
 		LogLevels:   n.logLevels,
 		SetLogLevel: n.setLogLevel,

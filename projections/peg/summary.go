@@ -158,7 +158,7 @@ func walletBefore(r derived.Reader, before moment) (w wallet, err error) {
 }
 
 func (w *wallet) view() Wallet {
-	return Wallet{Block: rootText(w.Root), Height: w.Number, Totals: sums(w.Totals)}
+	return Wallet{Block: rootText(w.Root), Height: w.Number, Totals: TotalsOf(w.Totals)}
 }
 
 // WalletAt returns the sums at a height of the head's branch: those of the last block up

@@ -132,15 +132,15 @@ func printable(text string) string {
 	return text
 }
 
-// sums are the totals of the wallet as readers see them, in satoshi unless said.
-func sums(t *message.PegTotals) Totals {
+// TotalsOf shows the totals of a wallet as readers see them, in satoshi unless said.
+func TotalsOf(t *message.PegTotals) Totals {
 	if t == nil {
 		t = &message.PegTotals{}
 	}
 	return Totals{
 		Locked: t.Coins, Coins: t.CoinCount, Minted: t.Credited, Deposited: t.Deposited, Uncredited: t.Deposited - min(t.Credited, t.Deposited),
 		Fetched: t.Fetched, Requested: t.Requested, Pending: t.Pending, Paid: t.Paid, UserFees: t.UserFees, BitcoinFees: t.BitcoinFees,
-		Drift: t.PoolDrift, Ignored: t.Ignored, DustWei: t.Dust, UnbackedGwei: t.Unbacked, Unknown: t.Unknown,
+		Drift: t.PoolDrift, Stray: t.Stray, Ignored: t.Ignored, DustWei: t.Dust, UnbackedGwei: t.Unbacked, Unknown: t.Unknown,
 	}
 }
 
@@ -159,6 +159,7 @@ type Totals struct {
 	UserFees     uint64 `json:"userFees" doc:"what users got less than they asked for"`
 	BitcoinFees  uint64 `json:"bitcoinFees" doc:"left to Bitcoin's miners by payments"`
 	Drift        int64  `json:"drift" doc:"what the pool paid of these fees; above 0 it is under-collateralised by that"`
+	Stray        uint64 `json:"stray" doc:"outputs of payments that no request asks for"`
 	Ignored      uint64 `json:"ignored" doc:"burned by requests that are never paid"`
 	DustWei      uint64 `json:"dustWei" doc:"wei burned below a satoshi"`
 	UnbackedGwei int64  `json:"unbackedGwei" doc:"gwei of withdrawals beside fee shares and credits"`

@@ -63,6 +63,10 @@ type Handlers struct {
 	// actor stands for all without one of their own.
 	LogLevels   func(ctx context.Context) (any, error)
 	SetLogLevel func(ctx context.Context, actor, level string) error
+	// Peg answers a question about the peg, by its name, with parameters in JSON.
+	Peg func(ctx context.Context, question string, params json.RawMessage) (any, error)
+	// ResumePeg has the peg go on after a halt. Errors as for AllowSigning.
+	ResumePeg func(ctx context.Context, reason string) error
 	// Ready returns why the node cannot do its work, nothing when it can. A nil
 	// function counts as ready.
 	Ready func(ctx context.Context) []string
@@ -133,6 +137,8 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST /chain/follow", s.followBranch)
 	mux.HandleFunc("POST /chain/keep", s.keepToBranch)
 	s.handlers.Development.routes(mux)
+	mux.HandleFunc("POST /peg/{question}", s.peg)
+	mux.HandleFunc("POST /peg/resume", s.resumePeg)
 	mux.HandleFunc("POST /snapshot", s.takeSnapshot)
 	mux.HandleFunc("POST /archive", s.archive)
 	mux.HandleFunc("GET /log/levels", s.logLevels)

@@ -33,7 +33,7 @@ type Reserves struct {
 	Block   string     `json:"block" doc:"block of the sidechain, or the last one before it that the peg touched"`
 	Height  uint64     `json:"height" doc:"its height"`
 	Totals  peg.Totals `json:"totals" doc:"locked, minted, pending, drift and every residue, in satoshi"`
-	Exact   bool       `json:"exact" doc:"whether the identities of the sums hold: deposited + fetched = locked + paid + bitcoinFees, and requested = paid + userFees + pending"`
+	Exact   bool       `json:"exact" doc:"whether the identities of the sums hold: deposited + fetched = locked + paid + stray + bitcoinFees, requested = paid + userFees + pending, userFees + drift = bitcoinFees"`
 	Bitcoin uint64     `json:"bitcoinHeight" doc:"height that Bitcoin was followed to"`
 	Coins   []PegCoin  `json:"coins,omitempty" doc:"unspent coins, if asked for, in the order of their outpoints"`
 	Cursor  string     `json:"cursor,omitempty" doc:"where to go on; absent at the end"`
