@@ -128,7 +128,7 @@ func resourceOptions(s *settings) node.Options {
 // developmentChain fills in the chain of --dev: one authority and federation member with
 // secret key 1, whose keys are ours.
 func developmentChain(o *node.Options) error {
-	c := spec.Dev()
+	c := developmentRules()
 	genesis, err := json.Marshal(engine.DevGenesis(uint64(c.ChainID)))
 	if err != nil {
 		return fault.Wrap(fault.Fatal, err, "development genesis")
@@ -142,6 +142,18 @@ func developmentChain(o *node.Options) error {
 	o.PegSigner = localSigner(federationKey)
 	o.DevMiner = true
 	return nil
+}
+
+// developmentRules are those of --dev: every rule that is tighter than legacy's binds from
+// the first block on, and deposits need few confirmations.
+func developmentRules() *spec.Chain {
+	c := spec.Dev()
+	c.Confirmations = 6
+	c.Activations = spec.Activations{
+		Finality: 1, ExactWithdrawals: 1, UniquePegins: 1, ExactAuxHeader: 1, RangeOnBranch: 1, Author: 1, SlotTimestamp: 1, BurnRecipient: 1,
+		StrictPegins: 1, StrictPegouts: 1,
+	}
+	return c
 }
 
 // runNode runs a node until ctx ends, and prints its blocks.
