@@ -81,6 +81,8 @@ func (c *console) fact(f node.Fact) {
 	case *message.BlockFinalized:
 		c.finalized = m.Number
 		c.line("finalized %d %s by AuxPoW in block %d bits %08x", m.Number, m.Root.Hex(), m.CarrierNumber, m.Bits)
+	default:
+		c.peg(m)
 	}
 }
 
