@@ -25,8 +25,9 @@ func (x *turn) considerApproval(e *Entry) {
 	x.decideApproval(e, false)
 }
 
-// decideApproval approves a stored block, says why not, or leaves it for later.
-// told: a fact said already that it could not.
+// decideApproval approves a stored block, says why not, or leaves it for later: also to
+// the bridge actor, whose verdict comes as PegJudged. told: a fact said already that it
+// could not be judged.
 func (x *turn) decideApproval(e *Entry, told bool) {
 	if x.Hold != nil {
 		return
@@ -36,25 +37,37 @@ func (x *turn) decideApproval(e *Entry, told bool) {
 		return // executed by now: it had its quorum
 	}
 	v := x.policy(e, signed)
+	if parent := x.Entry(e.Parent); v.Valid() && x.hasPegPart(&signed.Block, parent) {
+		x.postpone(Undecided{Root: e.Root, Told: told})
+		x.askBridge(&signed.Block, e.Root, parent)
+		return
+	}
+	x.conclude(e, &signed.Block, v, told)
+}
+
+// conclude draws the conclusion from all that is known of a block.
+func (x *turn) conclude(e *Entry, b *block.Block, v rules.Verdict, told bool) {
 	switch {
 	case v.Valid():
 		x.commit(e, false)
 		x.out.Effect(SignerEdge, core.UntilDone, &message.SignApproval{Root: e.Root, Number: e.Number, Slot: e.Slot})
 		return
-	case v.Grade == fault.CannotJudge:
-		x.postpone(e.Root)
-		x.executeFor(e)
+	case v.Grade == fault.Invalid:
+		told = false
+	default:
+		x.postpone(Undecided{Root: e.Root, Told: true, Rule: v.Rule, Reason: v.Reason})
+		x.executeFor(e, b)
 	}
 	if !told {
 		x.out.Fact(&message.ApprovalWithheld{Root: e.Root, Number: e.Number, Grade: uint8(v.Grade), Rule: v.Rule, Reason: v.Reason})
 	}
 }
 
-// executeFor has the parent of a carrier executed that cannot be judged before. At the
+// executeFor has the parent of a block executed that cannot be judged before. At the
 // head's height it would not be executed for its own sake; but a member that approves
 // no carrier on it holds up the finality of all, when heads differ and none can grow.
-func (x *turn) executeFor(e *Entry) {
-	if parent := x.Entry(e.Parent); e.Carrier != nil && parent != nil && parent.Status == Stored && !parent.Excluded && x.hasQuorum(parent) {
+func (x *turn) executeFor(e *Entry, b *block.Block) {
+	if parent := x.Entry(e.Parent); x.waitsForParent(e, b) && parent.Status == Stored && !parent.Excluded && x.hasQuorum(parent) {
 		x.schedule(parent)
 	}
 }
@@ -84,14 +97,14 @@ func (x *turn) vote(slot uint64, root common.Hash) {
 }
 
 // postpone keeps a block to be decided about at a later tip.
-func (x *turn) postpone(root common.Hash) {
+func (x *turn) postpone(u Undecided) {
 	kept := x.Undecided
 	if len(kept) >= maxUndecided {
 		kept = kept[1:]
 	}
 	next := make([]Undecided, 0, len(kept)+1)
 	next = append(next, kept...)
-	x.Undecided = append(next, Undecided{Root: root})
+	x.Undecided = append(next, u)
 }
 
 // decideAgain asks about the blocks that could not be judged, at each new tip.
@@ -99,10 +112,19 @@ func (x *turn) decideAgain() {
 	waiting := x.Undecided
 	x.Undecided = nil
 	for _, u := range waiting {
-		if e := x.Entry(u.Root); e != nil && e.Status == Stored && !e.Approvals.Has(int(x.Config.Authority)) {
-			x.decideApproval(e, true)
+		if e := x.undecided(u.Root); e != nil {
+			x.decideApproval(e, u.Told)
 		}
 	}
+}
+
+// undecided returns a block that this member may still approve, or nil.
+func (x *turn) undecided(root common.Hash) *Entry {
+	e := x.Entry(root)
+	if e == nil || e.Status != Stored || e.Approvals.Has(int(x.Config.Authority)) {
+		return nil
+	}
+	return e
 }
 
 // commitOwn records that this member signs a block of its own, or says why not.

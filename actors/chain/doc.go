@@ -22,6 +22,8 @@
 //	never_approve      an operator has this member state that it never approves a range end
 //	statement_signed   the statement is made
 //	release_lock       an operator ends a lock by the statements of others
+//	peg_judged         the bridge's verdict: approves a block, or signs our own
+//	peg_planned        the peg's part of our block: asks for its payload
 //	expired            nothing: the slot timer of an earlier run
 //
 // # Files
@@ -39,6 +41,8 @@
 //	queue.go      what waits for the execution layer, and its verdicts
 //	execute.go    state root and fees of an executed block
 //	produce.go    C12
+//	compose.go    C12 with the peg's part: from the plan to the signature
+//	peg.go        what the bridge actor is told and asked
 //	policy.go     C17: what this member approves beside what is valid
 //	approve.go    C5.10: one approval a slot
 //	lock.go       the approval lock, statements, releases

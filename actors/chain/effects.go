@@ -18,6 +18,7 @@ const (
 	ID         core.ID   = "chain"
 	engine     core.ID   = "engine"
 	miner      core.ID   = "miner"
+	bridge     core.ID   = "bridge"
 	TimerEdge  core.Edge = "timer"
 	SignerEdge core.Edge = "signer"
 	AnswerEdge core.Edge = "answer"

@@ -50,6 +50,7 @@ func (*Chain) Messages() []core.Message {
 		&message.BlocksExecuted{}, &message.QueueWork{}, &message.LegacyHead{}, &core.Expired{},
 		&message.JournalIncident{}, &message.AllowSigning{}, &message.DecideBranch{},
 		&message.ApprovalSigned{}, &message.NeverApprove{}, &message.StatementSigned{}, &message.ReleaseLock{},
+		&message.PegJudged{}, &message.PegPlanned{},
 	}
 }
 
@@ -61,9 +62,10 @@ type turn struct {
 	out  *core.Out
 	work Work
 
-	learnt []common.Hash                 // blocks that reached their quorum, or were executed with it
-	bodies map[common.Hash]*block.Signed // blocks executed in this turn; looked up only
-	faulty map[common.Hash]bool          // blocks refused in this turn for what their root covers; looked up only
+	learnt   []common.Hash                 // blocks that reached their quorum, or were executed with it
+	bodies   map[common.Hash]*block.Signed // blocks executed in this turn; looked up only
+	faulty   map[common.Hash]bool          // blocks refused in this turn for what their root covers; looked up only
+	followed []message.PegBlock            // blocks executed in this turn, for the bridge actor
 }
 
 // Handle implements core.Core.
@@ -117,6 +119,10 @@ func (c *Chain) Handle(state core.State, m core.Message, t core.Turn, out *core.
 		x.statementSigned(m)
 	case *message.ReleaseLock:
 		x.releaseLock(m)
+	case *message.PegJudged:
+		x.pegJudged(m)
+	case *message.PegPlanned:
+		x.pegPlanned(m)
 	case *core.Expired: // a slot timer of an earlier run; the configuration armed another
 	}
 }
@@ -145,7 +151,7 @@ func (x *turn) nodeConfigured(m *message.NodeConfigured) {
 	if !first && (m.ChainSpec.Hash != x.Config.ChainSpec.Hash || m.GenesisPayload.Hash != x.Config.GenesisPayload.Hash) {
 		panic("chain spec or genesis differs from the one this journal began with")
 	}
-	if b := x.Building; b != nil && (len(b.Unsigned) == 0 || m.Authority != x.Config.Authority) {
+	if b := x.Building; b != nil && (len(b.Unsigned) == 0 || b.Judging || m.Authority != x.Config.Authority) {
 		x.Building = nil // a build request expires now; the slot is not the new authority's
 		x.skip(b.Slot, "the node was restarted while the block was being made")
 	}
@@ -166,6 +172,7 @@ func (x *turn) nodeConfigured(m *message.NodeConfigured) {
 		x.moveHead()
 	}
 	x.tellMiner(true, nil)
+	x.orderPayments()
 	x.readClock()
 	x.fetchAgain(true)
 }
@@ -185,6 +192,8 @@ func (x *turn) importGenesis(m *message.NodeConfigured) {
 	x.Head, x.Finalized, x.LatestPow = e.id(), e.id(), e.id()
 	x.factConnected(e, record.Content{}, len(payload.Transactions))
 	x.factHead(new(movement))
+	x.follow(&g.Block, e, record.Content{})
+	x.tellBridge(true)
 }
 
 // blocksReceived judges blocks in order and draws the conclusions.
@@ -251,6 +260,7 @@ func (x *turn) queueWork(m *message.QueueWork) {
 	x.out.Fact(&message.WorkQueued{RangeStart: h.RangeStart, RangeEnd: h.RangeEnd, Height: h.Height})
 	x.tellMiner(false, nil)
 	x.workJudged(m, "", "")
+	x.orderPayments()
 }
 
 // workJudged answers the miner actor when somebody waits for the verdict; the empty

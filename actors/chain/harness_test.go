@@ -46,6 +46,7 @@ type rig struct {
 	work    *memo.Memo
 	content map[[32]byte][]byte // what a journal would hold
 	layer   *layer
+	peg     *paper
 
 	wall, mono int64
 	timers     []timer
@@ -97,7 +98,7 @@ func newRigOf(t failer, id journal.ID, members int, change func(*spec.Chain, *me
 		c.Authorities = append(c.Authorities, aura.DevKey(uint64(i+1)).PublicKey())
 	}
 	r := &rig{
-		t: t, id: id, keep: keep, spec: c, work: memo.New(), content: map[[32]byte][]byte{}, layer: newLayer(), wall: startWall,
+		t: t, id: id, keep: keep, spec: c, work: memo.New(), content: map[[32]byte][]byte{}, layer: newLayer(), peg: newPaper(), wall: startWall,
 		held: map[core.Edge]bool{}, signed: map[uint64]common.Hash{},
 		names: map[common.Hash]string{}, blocks: map[string]*block.Signed{},
 	}
@@ -116,7 +117,7 @@ func newRigOf(t failer, id journal.ID, members int, change func(*spec.Chain, *me
 
 func (r *rig) newMachine() *actors.Machine {
 	m, err := actors.NewMachine(r.id, []core.Core{
-		supervisor.New(chain.ID, engine.ID, miner.ID), chain.New(r.work), engine.New(), miner.New(),
+		supervisor.New(chain.ID, engine.ID, miner.ID), chain.New(r.work), engine.New(), miner.New(), paperBridge{r.peg},
 	}, []core.Message{
 		&message.StartTimer{}, &message.SignBlock{}, &message.ImportPayloads{}, &message.BuildPayload{}, &message.UpdateForkchoice{},
 		&message.AuxBlock{}, &message.AuxBlockJudged{}, &message.StopProcess{}, &message.SigningAnswer{}, &message.OperatorAnswer{},
@@ -184,6 +185,9 @@ func (r *rig) step(in actors.Input) {
 	}
 	if r.twin != nil {
 		r.stepTwin(in, turn.Event.AppendTo(nil))
+	}
+	if len(r.peg.wrong) > 0 {
+		r.t.Fatalf("the bridge is told or asked wrongly: %v", r.peg.wrong)
 	}
 	if r.each != nil {
 		r.each()

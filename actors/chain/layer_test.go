@@ -21,6 +21,8 @@ type layer struct {
 	limit   int      // payloads that an import may judge before the layer is away; negative: all
 
 	head, finalized common.Hash // as the last forkchoice said
+
+	receipts map[common.Hash]record.Content // of payloads
 }
 
 // txGas is what each transaction uses.
@@ -120,7 +122,7 @@ func (l *layer) judge(p *block.Payload, x *message.Execution) {
 	case stateRoot(p, parent.StateRoot) != p.StateRoot:
 		x.Reason = "state root mismatch"
 	default:
-		x.Status, x.StateRoot = message.ExecutionValid, p.StateRoot
+		x.Status, x.StateRoot, x.Receipts = message.ExecutionValid, p.StateRoot, l.receipts[p.BlockHash]
 		for range p.Transactions {
 			x.GasUsed = append(x.GasUsed, txGas)
 		}

@@ -77,6 +77,8 @@ func (r *rig) fact(m core.Message) string {
 		return fmt.Sprintf("approved %s #%d", r.name(m.Root), m.Number)
 	case *message.ApprovalWithheld:
 		return fmt.Sprintf("withheld from %s #%d (%s) by %s: %s", r.name(m.Root), m.Number, fault.Grade(m.Grade), m.Rule, r.readable(m.Reason))
+	case *message.RangeLocked:
+		return fmt.Sprintf("locked on %s to sign %d payments", r.name(m.RangeEnd), m.Payments)
 	case *message.LockEnded:
 		return fmt.Sprintf("lock on %s ended by %s", r.name(m.RangeEnd), m.By)
 	case *message.StatementMade:

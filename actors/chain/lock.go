@@ -13,10 +13,16 @@ import (
 // byFinality is who ended a lock, beside an operator.
 const byFinality = "finality"
 
-// lock binds this member to a range end by its approval of a carrier.
+// lock binds this member to a range end by its approval of a carrier, or by the payments
+// of the range that it signs: the carrier is zero then.
 func (x *turn) lock(end, carrier common.Hash) {
-	if old := x.Lock(end); old != nil && !old.Ended {
-		return
+	if old := x.Lock(end); old != nil {
+		if old.Carrier != (common.Hash{}) {
+			carrier = old.Carrier
+		}
+		if !old.Ended && old.Carrier == carrier {
+			return
+		}
 	}
 	number := uint64(0)
 	if e := x.Entry(end); e != nil {
@@ -74,6 +80,7 @@ func (x *turn) releaseLock(m *message.ReleaseLock) {
 	}
 	x.endLock(l, &message.LockEnded{By: byOperator, Reason: m.Reason})
 	x.answer(m.Request, "")
+	x.orderPayments()
 	x.decideAgain()
 }
 
@@ -142,8 +149,8 @@ func (x *turn) unpromisable(end common.Hash) string {
 		return fmt.Sprintf("block %s is not known: whether this member approved it cannot be told; it was asked for, ask again", end)
 	case e.Slot <= x.BlindSlot:
 		return fmt.Sprintf("block %s is of slot %d: what this member approved up to slot %d was in turns that are lost", describe(e.id()), e.Slot, x.BlindSlot)
-	case x.Lock(end) != nil:
-		return fmt.Sprintf("this member approved it by carrier %s", x.Lock(end).Carrier)
+	case x.Lock(end) != nil && x.Lock(end).Carrier != (common.Hash{}):
+		return "this member " + boundBy(x.Lock(end))
 	case x.Promise(end) == nil && x.promises.Len() >= maxPromises:
 		return fmt.Sprintf("%d statements are kept, which is all that are", maxPromises)
 	}

@@ -34,8 +34,8 @@ func SignerRules() (names []string) {
 	return names
 }
 
-// policy is what this member's rules say of approving a valid block of the tree.
-// A verdict of "invalid" means never.
+// policy is what this member's rules say of approving a valid block of the tree, but for
+// what the bridge says of the peg. A verdict of "invalid" means never.
 func (x *turn) policy(e *Entry, signed *block.Signed) rules.Verdict {
 	for _, r := range signerRules {
 		if reason := r.check(x, e, &signed.Block); reason != "" {
@@ -46,11 +46,17 @@ func (x *turn) policy(e *Entry, signed *block.Signed) rules.Verdict {
 	if v := judge.CheckSigner(signed, e.Root, x); !v.Valid() {
 		return v
 	}
-	parent := x.Entry(e.Parent)
-	if e.Carrier != nil && !parent.executed() {
+	if x.waitsForParent(e, &signed.Block) {
 		return rules.Verdict{Grade: fault.CannotJudge, Rule: "C6", Field: "parent_hash", Reason: "the parent is not executed"}
 	}
-	return judge.CheckPeg(&signed.Block, &parent.Ancestor)
+	return rules.Verdict{}
+}
+
+// waitsForParent reports whether a block cannot be judged before its parent is executed:
+// the fees that a carrier must pay are known only then, and the wallet.
+func (x *turn) waitsForParent(e *Entry, b *block.Block) bool {
+	parent := x.Entry(e.Parent)
+	return !parent.executed() && (e.Carrier != nil || x.hasPegPart(b, parent))
 }
 
 // ofFuture is the clock rule: at most one slot ahead of this turn's time.
@@ -114,7 +120,7 @@ func (x *turn) lockedOn(parent *Entry, end common.Hash) string {
 		}
 		locked := x.Entry(l.RangeEnd)
 		if locked == nil || parent == nil || !x.isAncestor(locked, parent) {
-			reason = fmt.Sprintf("its branch excludes range end %s at %d, which this member approved by carrier %s", l.RangeEnd, l.Number, l.Carrier)
+			reason = fmt.Sprintf("its branch excludes range end %s at %d: this member %s", l.RangeEnd, l.Number, boundBy(l))
 		}
 		return reason == ""
 	})

@@ -89,39 +89,32 @@ func (x *turn) skip(slot uint64, reason string) {
 	x.out.Fact(&message.SlotSkipped{Slot: slot, Reason: reason})
 }
 
-// begin asks for a payload on the head. Timestamps must rise; without proof of
-// work only so many blocks may follow the finalised one.
+// begin has the peg's part of a block on the head planned. Timestamps must rise; without
+// proof of work only so many blocks may follow the finalised one.
 func (x *turn) begin(slot, timestamp uint64) {
 	head := x.Entry(x.Head.Root)
 	if timestamp <= head.Timestamp {
 		x.skip(slot, fmt.Sprintf("time %d is not after the head's %d", timestamp, head.Timestamp))
 		return
 	}
-	request := &message.BuildBlock{
-		Slot: slot, Parent: head.PayloadHash, Finalized: x.finalizedPayload(),
-		Timestamp: timestamp, WaitMs: x.Config.BuildWaitMs,
-	}
-	building := &Building{Slot: slot, Timestamp: timestamp}
+	building := &Building{Slot: slot, Timestamp: timestamp, Planning: true}
 	header := x.usableWork(head)
 	if header != nil && x.lockedOn(head, header.RangeEnd) != "" {
 		header = nil // it waits: the lock may end
 	}
+	shares, err := x.feeShares(head, header)
+	if err != nil {
+		x.skip(slot, "fees at the head: "+err.Error())
+		return
+	}
 	if header != nil {
-		credits, err := block.SplitFees(head.fees(), header.FeeRecipient, x.rules.spec.Federation)
-		if err != nil {
-			x.skip(slot, "fees at the head: "+err.Error())
-			return
-		}
-		for _, c := range credits {
-			request.Withdrawals = append(request.Withdrawals, message.Withdrawal{Address: c.Address, Amount: c.Amount})
-		}
 		building.Header = header.Encode()
 	} else if v := x.judge().CheckSpacing(&head.Ancestor, x); !v.Valid() {
 		x.skip(slot, v.Reason)
 		return
 	}
 	x.Building = building
-	x.out.Send(engine, request)
+	x.plan(head, header, shares)
 }
 
 // usableWork returns the queued proof as a block on head carries it, with the
@@ -135,8 +128,6 @@ func (x *turn) usableWork(head *Entry) *block.AuxPowHeader {
 	switch {
 	case !v.Valid():
 		x.dropWork(h, v.Reason)
-	case len(proof.Proposals) > 0:
-		x.dropWork(h, fmt.Sprintf("its range proposes %d payments, which this version cannot sign", len(proof.Proposals)))
 	default:
 		h.Bits, h.Height = proof.Bits, proof.Last.Number+1
 		return h
@@ -188,37 +179,6 @@ func (x *turn) buildFailed(slot uint64, reason string) {
 		x.Building = nil
 		x.skip(slot, reason)
 	}
-}
-
-// payloadReady composes the block around the payload and has it signed.
-func (x *turn) payloadReady(m *message.PayloadReady) {
-	b := x.Building
-	if b == nil || b.Slot != m.Slot || len(b.Unsigned) > 0 {
-		return
-	}
-	head := x.Entry(x.Head.Root)
-	payload, err := block.DecodePayload(m.Payload.Data)
-	if err != nil || payload.ParentHash != head.PayloadHash || payload.BlockNumber != head.Number+1 || payload.Timestamp != b.Timestamp {
-		x.Building = nil
-		x.skip(m.Slot, fmt.Sprintf("the payload does not stand on the head at %d", head.Number))
-		return
-	}
-	unsigned := block.Block{ParentHash: head.Root, Slot: b.Slot, Payload: *payload}
-	if len(b.Header) > 0 {
-		if unsigned.AuxPowHeader, err = block.DecodeAuxPowHeader(b.Header); err != nil {
-			panic("work of the block being built: " + err.Error())
-		}
-	}
-	next := *b
-	next.Unsigned = unsigned.Encode()
-	next.Root = unsigned.Root()
-	if no := x.commitOwn(&unsigned, next.Root, head); no != "" {
-		x.Building = nil
-		x.skip(m.Slot, no)
-		return
-	}
-	x.Building = &next
-	x.sign(payload.BlockNumber)
 }
 
 // blockSigned completes our block, which then goes the way of any received block.

@@ -116,6 +116,7 @@ func (x *turn) verdict(b Executing, r *message.Execution) {
 		done.Body = b.Signed // its quorum may come, and be a proof that others ask for
 	}
 	x.put(done)
+	x.follow(&signed.Block, done, r.Receipts)
 	x.bodies[done.Root] = signed
 	x.learnt = append(x.learnt, done.Root)
 }

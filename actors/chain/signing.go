@@ -79,6 +79,7 @@ func (x *turn) allowSigning(m *message.AllowSigning) {
 		answer.Reason = "signing is not held"
 	}
 	x.out.Effect(AnswerEdge, core.ConnectionBound, answer)
+	x.orderPayments()
 }
 
 // release ends the hold. Slots up to the moment of the change by this node's own

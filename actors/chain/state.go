@@ -95,13 +95,19 @@ func (e *Executing) Fields(f *record.Fields) {
 	f.Bytes(4, &e.Fees)
 }
 
-// Building is the block being produced: first its payload, then its signature.
+// Building is the block being produced: first the peg's part is planned, then its payload
+// is built, then the bridge judges it as any other, then it is signed.
 type Building struct {
 	Slot      uint64
 	Timestamp uint64 // Unix seconds
 	Header    []byte // the AuxPoW header it carries, or empty
 	Root      common.Hash
-	Unsigned  []byte // MessagePack of the block once it waits for its signature
+	Unsigned  []byte // MessagePack of the block once it is composed
+	Planning  bool   // the bridge plans
+	Judging   bool   // the bridge judges
+	PegIns    []message.DepositID
+	Proposal  []byte
+	Payouts   []message.RawTransaction
 }
 
 // Fields implements record.Record.
@@ -111,6 +117,11 @@ func (b *Building) Fields(f *record.Fields) {
 	f.Bytes(3, &b.Header)
 	f.Fixed(4, b.Root[:])
 	f.Bytes(5, &b.Unsigned)
+	f.Bool(6, &b.Planning)
+	f.Bool(7, &b.Judging)
+	record.List(f, 8, &b.PegIns)
+	f.Bytes(9, &b.Proposal)
+	record.List(f, 10, &b.Payouts)
 }
 
 // Fields implements record.Record.

@@ -87,11 +87,21 @@ func (r *Recipient) Fields(f *record.Fields) {
 	f.Fixed(3, r.Address[:])
 }
 
-// Undecided is a block whose approval waits for something; a fact said so.
-type Undecided struct{ Root common.Hash }
+// Undecided is a block whose approval waits for something.
+type Undecided struct {
+	Root common.Hash
+	Told bool // a fact said so
+	// Rule and Reason are of the last verdict; empty while the bridge is asked.
+	Rule, Reason string
+}
 
 // Fields implements record.Record.
-func (u *Undecided) Fields(f *record.Fields) { f.Fixed(1, u.Root[:]) }
+func (u *Undecided) Fields(f *record.Fields) {
+	f.Fixed(1, u.Root[:])
+	f.Bool(2, &u.Told)
+	f.String(3, &u.Rule)
+	f.String(4, &u.Reason)
+}
 
 func newVows() vows {
 	o := btree.Options{NoLocks: true}

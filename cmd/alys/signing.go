@@ -128,7 +128,11 @@ func printVows(w io.Writer, r signingResult) {
 		if l.Slot > 0 {
 			printf(w, " since slot %d", l.Slot)
 		}
-		printf(w, ", by carrier %s", l.Carrier)
+		if l.Carrier == "" {
+			printf(w, ", by the payments of its range")
+		} else {
+			printf(w, ", by carrier %s", l.Carrier)
+		}
 		if l.CarrierNumber > 0 {
 			printf(w, " at height %d", l.CarrierNumber)
 		}

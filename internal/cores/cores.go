@@ -9,6 +9,7 @@ package cores
 
 import (
 	"github.com/AnduroProject/alys-go/actors"
+	"github.com/AnduroProject/alys-go/actors/bridge"
 	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/actors/engine"
@@ -43,10 +44,11 @@ func Migrations() []actors.Migration {
 // NewMachine returns the machine of the Alys node for a journal.
 func NewMachine(id journal.ID, work chain.Work) (*actors.Machine, error) {
 	return actors.NewMachine(id, beyondCores([]core.Core{
-		supervisor.New(chain.ID, engine.ID, miner.ID),
+		supervisor.New(bridge.ID, chain.ID, engine.ID, miner.ID), // the bridge knows the chain spec before it is told blocks
 		chain.New(work),
 		engine.New(),
 		miner.New(),
+		bridge.New(),
 	}), []core.Message{
 		&message.StartTimer{}, &message.SignBlock{}, &message.ImportPayloads{}, &message.BuildPayload{}, &message.UpdateForkchoice{},
 		&message.AuxBlock{}, &message.AuxBlockJudged{}, &message.StopProcess{},
@@ -57,7 +59,10 @@ func NewMachine(id journal.ID, work chain.Work) (*actors.Machine, error) {
 		&message.HeadRefused{},
 		&message.PublishBlock{}, &message.PublishWork{}, &message.FetchBlocks{}, &message.OperatorAnswer{},
 		&message.SignApproval{}, &message.SignStatement{}, &message.PublishApproval{},
-		&message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.LockEnded{}, &message.StatementMade{},
+		&message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.RangeLocked{}, &message.LockEnded{}, &message.StatementMade{},
 		&message.BranchExcluded{}, &message.BranchDecided{}, &message.BranchKept{}, &message.FinalityConflict{},
+		&message.FollowBitcoin{}, &message.FetchTransaction{}, &message.BroadcastTransaction{}, &message.SignPayout{}, &message.PublishSignatures{},
+		&message.PegInChanged{}, &message.PegOutChanged{}, &message.PaymentChanged{}, &message.WalletChanged{},
+		&message.BitcoinTipChanged{}, &message.BitcoinLost{}, &message.PegHalted{}, &message.PegResumed{}, &message.PegAlarm{},
 	})
 }

@@ -183,6 +183,9 @@ func (l *eventLog) signed(e event) {
 			level = slog.LevelInfo
 		}
 		l.bounded(level, e, "a valid block is not approved", "block", m.Root, "grade", fault.Grade(m.Grade).String(), "rule", m.Rule, "reason", m.Reason)
+	case *message.RangeLocked:
+		e.height = m.Number
+		l.write(slog.LevelInfo, e, "locked on a range to sign its payments", "range_end", m.RangeEnd, "payments", m.Payments)
 	case *message.LockEnded:
 		l.write(slog.LevelWarn, e, "an approval lock ended", "range_end", m.RangeEnd, "by", m.By, "carrier", m.Carrier, "reason", m.Reason)
 	case *message.StatementMade:

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/projections/heads"
@@ -52,7 +54,10 @@ func approvingOf(s *chain.State) (a heads.Approving) {
 		a.LastSlot = last.Slot
 	}
 	for _, l := range s.OpenLocks() {
-		shown := heads.Lock{RangeEnd: l.RangeEnd.Hex(), Number: l.Number, Carrier: l.Carrier.Hex()}
+		shown := heads.Lock{RangeEnd: l.RangeEnd.Hex(), Number: l.Number}
+		if l.Carrier != (common.Hash{}) {
+			shown.Carrier = l.Carrier.Hex()
+		}
 		if e := s.Entry(l.Carrier); e != nil {
 			shown.CarrierNumber, shown.Slot = e.Number, e.Slot
 		}

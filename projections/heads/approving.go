@@ -24,7 +24,7 @@ type Approving struct {
 type Lock struct {
 	RangeEnd      string `json:"range_end"`
 	Number        uint64 `json:"number,omitempty"` // of the range end; zero until a restart, for no fact has it
-	Carrier       string `json:"carrier"`          // the first approved carrier
+	Carrier       string `json:"carrier"`          // the first approved carrier; empty for payments of the range alone
 	CarrierNumber uint64 `json:"carrier_number,omitempty"`
 	Slot          uint64 `json:"slot,omitempty"` // of the carrier: since when it binds
 }
@@ -42,8 +42,10 @@ func (a *Approving) made(m *message.ApprovalMade) {
 	a.AddLock(Lock{RangeEnd: m.RangeEnd.Hex(), Carrier: m.Root.Hex(), CarrierNumber: m.Number, Slot: m.Slot})
 }
 
-// AddLock adds a lock unless its range end is locked already.
+// AddLock adds a lock unless its range end is locked already; one by payments alone becomes
+// that of the first carrier.
 func (a *Approving) AddLock(l Lock) {
+	a.drop(func(have Lock) bool { return have.RangeEnd == l.RangeEnd && have.Carrier == "" })
 	if len(a.Locks) < maxShown && !slices.ContainsFunc(a.Locks, func(have Lock) bool { return have.RangeEnd == l.RangeEnd }) {
 		a.Locks = append(slices.Clone(a.Locks), l) // readers hold the old list
 	}

@@ -88,6 +88,8 @@ func (v *View) foldMember(m core.Message) {
 		v.Approving.made(m)
 	case *message.ApprovalWithheld:
 		v.Approving.withheld(m)
+	case *message.RangeLocked:
+		v.Approving.AddLock(Lock{RangeEnd: m.RangeEnd.Hex(), Number: m.Number})
 	case *message.LockEnded:
 		v.Approving.lockEnded(m)
 	case *message.StatementMade:
@@ -128,7 +130,7 @@ func facts(typ string) core.Message {
 		&message.BlockConnected{}, &message.HeadChanged{}, &message.BlockFinalized{}, &message.BlockProduced{},
 		&message.BlockRefused{}, &message.SlotSkipped{}, &message.WorkQueued{}, &message.WorkDropped{}, &message.ClockStepped{},
 		&message.SigningHeld{}, &message.SigningReleased{}, &message.BlockReverted{}, &message.BranchExcluded{}, &message.BranchDecided{},
-		&message.FinalityConflict{}, &message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.LockEnded{}, &message.StatementMade{},
+		&message.FinalityConflict{}, &message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.RangeLocked{}, &message.LockEnded{}, &message.StatementMade{},
 	} {
 		if m.Type() == typ {
 			return m

@@ -96,6 +96,28 @@ func (m *ApprovalWithheld) Fields(f *record.Fields) {
 	f.String(5, &m.Reason)
 }
 
+// RangeLocked is the fact that this member is locked on a range end before it signs the
+// payments of the range, without having approved a carrier of it. (architecture.md 4,
+// Approving)
+type RangeLocked struct {
+	RangeEnd common.Hash
+	Number   uint64 // its height
+	Payments uint32 // proposed in the range
+}
+
+// Type implements core.Message.
+func (*RangeLocked) Type() string { return "range_locked" }
+
+// Schema implements core.Message.
+func (*RangeLocked) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *RangeLocked) Fields(f *record.Fields) {
+	f.Fixed(1, m.RangeEnd[:])
+	f.Uint64(2, &m.Number)
+	f.Uint32(3, &m.Payments)
+}
+
 // LockEnded is the fact that an approved range end binds this member no longer.
 type LockEnded struct {
 	RangeEnd common.Hash

@@ -176,6 +176,9 @@ type PlanPeg struct {
 	RangeStart common.Hash // of the AuxPoW header to be carried, or zero
 	RangeEnd   common.Hash
 	Room       uint32 // how many withdrawals the payload may have beside the fee shares
+	// FeeShares are those of the header. A deposit for one of their accounts waits for
+	// another block: legacy's check wants one withdrawal of the sum. (C6)
+	FeeShares []Withdrawal
 }
 
 // Type implements core.Message.
@@ -191,6 +194,7 @@ func (m *PlanPeg) Fields(f *record.Fields) {
 	f.Fixed(3, m.RangeStart[:])
 	f.Fixed(4, m.RangeEnd[:])
 	f.Uint32(5, &m.Room)
+	record.List(f, 6, &m.FeeShares)
 }
 
 // PegPlanned answers PlanPeg. (peg.md A5, A8, A13)

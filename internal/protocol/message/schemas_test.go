@@ -40,7 +40,7 @@ func every() []schema.Typed {
 		&message.ImportPayloads{}, &message.PayloadsImported{}, &message.BuildPayload{}, &message.PayloadBuilt{}, &message.PayloadFailed{},
 		&message.CreateAuxBlock{}, &message.AuxBlock{}, &message.SubmitAuxBlock{}, &message.AuxBlockJudged{}, &message.WorkJudged{},
 		&message.JournalIncident{}, &message.AllowSigning{}, &message.SigningAnswer{}, &message.SigningHeld{}, &message.SigningReleased{},
-		&message.SignApproval{}, &message.ApprovalSigned{}, &message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.LockEnded{},
+		&message.SignApproval{}, &message.ApprovalSigned{}, &message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.RangeLocked{}, &message.LockEnded{},
 		&message.NeverApprove{}, &message.SignStatement{}, &message.StatementSigned{}, &message.StatementMade{}, &message.ReleaseLock{}, &message.OperatorAnswer{},
 		&message.DecideBranch{}, &message.BranchDecided{}, &message.BranchKept{}, &message.BranchExcluded{}, &message.FinalityConflict{},
 		&message.MoveHead{}, &message.UpdateForkchoice{}, &message.ForkchoiceUpdated{}, &message.HeadRefused{},

@@ -162,7 +162,7 @@ func (p *Proof) onBranch(parent *Ancestor) Verdict {
 
 // c58Proposals is the rest of C5.8: a carrier finalises as many payments as its
 // range proposes, and for those who judge the same ones in order. Their
-// signatures are a matter of [Rules.CheckPeg].
+// signatures are the bridge's, see [Rules.PegPart].
 func c58Proposals(s *subject) Verdict {
 	if s.proof == nil {
 		return Verdict{}

@@ -45,7 +45,7 @@ type rule struct {
 
 // order is C5, the first failure wins. C5.2 is no rule: a block at or below the
 // head's height is stored as a side block. C5.7 and what else needs Bitcoin is
-// [Rules.CheckPeg].
+// the bridge's, see [Rules.PegPart].
 var order = []rule{
 	{"C5.1", c51Genesis},
 	{"C5.3", c53Parent},

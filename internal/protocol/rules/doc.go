@@ -12,7 +12,7 @@
 //	case fault.CannotJudge: // ask again when verdict.Reason has changed
 //	}
 //	proof, verdict := r.CheckProof(header, parent, tree)  // work that waits to be carried
-//	verdict = r.CheckPeg(&signed.Block, parent)           // gates our approval, never an import
+//	field := r.PegPart(&signed.Block, parent)             // what the bridge has to judge before we approve
 //	verdict = r.CheckSigner(signed, root, tree)           // rules tighter than legacy's
 //
 // # Guarantees
@@ -33,6 +33,6 @@
 //	structure.go C4, C5.1 to C5.5
 //	carrier.go   C5.8, C5.9, C8, C9
 //	fees.go      C6
-//	peg.go       C7, so far as a node without Bitcoin can tell
+//	peg.go       which blocks are for the bridge to judge
 //	holes.go     C17: what is tighter for a signer, and from which height for all
 package rules

@@ -283,13 +283,12 @@ func TestCarriersFollow(t *testing.T) {
 	}
 }
 
-// TestPeg: a node without Bitcoin never calls a payment invalid, and knows when
-// there is none to judge.
+// TestPeg: which blocks have something that only the bridge can judge.
 func TestPeg(t *testing.T) {
 	for name, c := range map[string]struct {
 		make func(*world) *block.Signed
 		spec func(*spec.Chain)
-		open string // field that cannot be judged
+		open string // field that the bridge judges
 	}{
 		"none":             {make: plain(nil)},
 		"carrier":          {make: loaded(nil)},
@@ -299,6 +298,8 @@ func TestPeg(t *testing.T) {
 		"paid":             {make: withPayments(payment(2), payment(4)), open: "finalized_pegouts"},
 		"paid in history":  {make: withPayments(payment(2), payment(4)), spec: func(c *spec.Chain) { c.Exceptions.UncheckedWorkUpTo = 7 }},
 		"request in bloom": {make: requested, open: "pegout_payment_proposal"},
+		"before carrying":  {make: plain(nil), spec: func(c *spec.Chain) { c.Activations.StrictPegouts = 8 }},
+		"may be carried":   {make: plain(nil), spec: func(c *spec.Chain) { c.Activations.StrictPegouts = 7 }, open: "pegout_payment_proposal"},
 	} {
 		w := newWorld(t, c.spec)
 		w.grow(6)
@@ -306,9 +307,8 @@ func TestPeg(t *testing.T) {
 		if v := w.judge(s); !v.Valid() {
 			t.Errorf("%s: %s", name, v)
 		}
-		v := w.rules.CheckPeg(&s.Block, w.Ancestor(s.Block.ParentHash))
-		if v.Field != c.open || c.open != "" && v.Grade != unknown {
-			t.Errorf("%s: %s, want %q", name, v, c.open)
+		if got := w.rules.PegPart(&s.Block, w.Ancestor(s.Block.ParentHash)); got != c.open {
+			t.Errorf("%s: %q, want %q", name, got, c.open)
 		}
 	}
 }
