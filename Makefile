@@ -75,6 +75,13 @@ reorg: ## Properties of reorganisations on all processors (RUNS=20000), then del
 	ALYS_REORG_RANDOM=1 $(GO) test -count=1 -timeout 60m -v -run '^TestProperties$$' ./internal/sim/reorg -rapid.checks=$$(($(RUNS) / $$(nproc)))
 	ALYS_REORG_MUTANTS=$(MUTANT_RUNS) $(GO) test -count=1 -timeout 60m -v -run '^TestMutants$$' ./internal/sim/reorg
 
+# Runs of the peg, 3,000 unless RUNS is given.
+PEG_RUNS = $(if $(filter command,$(firstword $(origin RUNS))),$(RUNS),3000)
+
+.PHONY: sim-peg
+sim-peg: ## The peg through reorganisations of both chains, lies, thefts and crashes, RUNS=3000 new runs
+	ALYS_PEG_RANDOM=1 $(GO) test -count=1 -timeout 60m -v -run '^TestProperties$$' ./internal/sim/peg -rapid.checks=$$(($(PEG_RUNS) / $$(nproc)))
+
 .PHONY: reorg-seeds
 reorg-seeds: ## The scenarios of seeds 0 to RUNS, the same every time, then the deliberate bugs
 	ALYS_REORG_SEEDS=$(RUNS) $(GO) test -count=1 -timeout 60m -v -run '^TestSearch$$' ./internal/sim/reorg

@@ -37,6 +37,7 @@ var panicsEnd = map[string]string{
 	"internal/edge/rpc/server.go":            "a request that panics is answered with an error; the node goes on",
 	"internal/edge/admin/server.go":          "a request that panics is answered with an error; the node goes on",
 	"internal/sim/reorg/run.go":              "a check that fails deep inside a scenario becomes the scenario's failure",
+	"internal/sim/peg/run.go":                "a check that fails deep inside a run becomes the run's failure",
 	"journal/salvage/table.go":               "Pebble's table reader panics on some damaged tables; the blocks are then found without it",
 	"migration/store.go":                     "goleveldb panics on contents of a damaged store that its checksums let pass",
 }
