@@ -69,7 +69,7 @@ func (r *Request) Fields(f *record.Fields) {
 func (s *State) read(m *message.PegBlock) (*Block, error) {
 	b := &Block{PegBlock: *m}
 	if len(b.Proposal) > 0 {
-		b.Payment, _ = readTransaction(b.Proposal)
+		b.Payment, _ = readProposal(b.Proposal)
 	}
 	if b.Receipts.None() {
 		return b, nil
@@ -93,6 +93,19 @@ func (s *State) read(m *message.PegBlock) (*Block, error) {
 		b.Requests = append(b.Requests, Request{r, b.Root, b.Number})
 	}
 	return b, nil
+}
+
+// readProposal reads an unsigned payment of exactly these bytes. One without inputs looks
+// like a transaction with witnesses, so the two are read apart.
+func readProposal(raw []byte) (*wire.MsgTx, error) {
+	tx, r := new(wire.MsgTx), bytes.NewReader(raw)
+	if err := tx.DeserializeNoWitness(r); err != nil {
+		return nil, err
+	}
+	if r.Len() != 0 {
+		return nil, fmt.Errorf("%d bytes follow the transaction", r.Len())
+	}
+	return tx, nil
 }
 
 // readTransaction reads a Bitcoin transaction of exactly these bytes, with or without

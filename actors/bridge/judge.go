@@ -27,7 +27,7 @@ func (s *State) judgePayments(m *message.PegBlock, parent *Block) Verdict {
 	var tx *wire.MsgTx
 	if len(m.Proposal) > 0 {
 		var err error
-		if tx, err = readTransaction(m.Proposal); err != nil {
+		if tx, err = readProposal(m.Proposal); err != nil {
 			return refused("payment-raw", "the proposal of %d bytes is no Bitcoin transaction: %v", len(m.Proposal), err)
 		}
 	}

@@ -17,7 +17,7 @@ func (x *turn) registerPayment(b *Block) {
 	p := x.Payment(txid)
 	if p == nil {
 		p = &Payment{Txid: txid, Raw: unsignedBytes(b.Payment), Root: b.Root, Number: b.Number}
-		p.tx, _ = readUnsigned(p.Raw) // these bytes were just written
+		p.tx, _ = readProposal(p.Raw) // these bytes were just written
 	}
 	p = p.copy()
 	p.Blocks++

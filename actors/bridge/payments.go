@@ -255,8 +255,8 @@ func (s *payments) loadPayments(key, value []byte, resolve record.Resolver) (can
 		if err := record.Decode(value, p, resolve); err != nil {
 			return nil, err
 		}
-		if p.tx, err = readUnsigned(p.Raw); err != nil {
-			return nil, err
+		if p.tx, err = readProposal(p.Raw); err != nil {
+			return nil, fault.Wrap(fault.Corrupt, err, "bridge state: payment "+p.Txid.String())
 		}
 		if txid := p.tx.TxHash(); txid != p.Txid {
 			return nil, fault.New(fault.Corrupt, "bridge state: payment %s is stored as %s", txid, p.Txid)
@@ -272,15 +272,6 @@ func (s *payments) loadPayments(key, value []byte, resolve record.Resolver) (can
 		return d.key(), nil
 	}
 	return nil, fault.New(fault.Corrupt, "bridge state has no entry %x", key)
-}
-
-// readUnsigned reads the bytes of a payment without witnesses.
-func readUnsigned(raw []byte) (*wire.MsgTx, error) {
-	tx, r := new(wire.MsgTx), bytes.NewReader(raw)
-	if err := tx.DeserializeNoWitness(r); err != nil || r.Len() > 0 {
-		return nil, fault.New(fault.Corrupt, "bridge state: %d bytes are no payment (%d are left, %v)", len(raw), r.Len(), err)
-	}
-	return tx, nil
 }
 
 // unsignedBytes serializes a transaction without its witnesses.
