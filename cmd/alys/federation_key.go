@@ -20,21 +20,31 @@ type makeSigner = func(*peg.Federation) (pegsigner.Signer, error)
 func federationSigner(s *settings, prompt io.Writer) (makeSigner, error) {
 	f := &s.Federation
 	if f.Signer != "" {
-		public, err := pegsigner.ParsePublicKey(f.SignerKey)
-		if err != nil {
-			return nil, fault.Wrap(fault.Invalid, err, "federation-signer-key")
-		}
-		return func(*peg.Federation) (pegsigner.Signer, error) {
-			return pegsigner.Dial(pegsigner.Remote{
-				Address: f.Signer, PublicKey: public, CertFile: f.SignerCert, KeyFile: f.SignerCertKey, CAFile: f.SignerCA,
-			})
-		}, nil
+		return func(*peg.Federation) (pegsigner.Signer, error) { return dialSigner(s) }, nil
 	}
 	secret, err := federationSecret(s, prompt)
 	if secret == nil || err != nil {
 		return nil, err
 	}
 	return localSigner(secret), nil
+}
+
+// dialSigner prepares the way to the signer process of the settings.
+func dialSigner(s *settings) (*pegsigner.RemoteSigner, error) {
+	f := &s.Federation
+	public, err := pegsigner.ParsePublicKey(f.SignerKey)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "federation-signer-key")
+	}
+	return pegsigner.Dial(pegsigner.Remote{
+		Address: f.Signer, PublicKey: public, CertFile: f.SignerCert, KeyFile: f.SignerCertKey, CAFile: f.SignerCA,
+	})
+}
+
+// developmentSigner signs with the key of --dev.
+func developmentSigner() (makeSigner, error) {
+	secret, err := pegsigner.DevSecret(1)
+	return localSigner(secret), err
 }
 
 // localSigner signs with a key in this process.
@@ -72,14 +82,16 @@ func federationPassphrase(s *settings, prompt io.Writer, ask string) (string, er
 	return askPassphrase(prompt, ask)
 }
 
-// askPassphrase reads a line from the terminal without showing it.
+// askPassphrase reads a line from the terminal without showing it. Stdin may be something
+// else.
 func askPassphrase(prompt io.Writer, ask string) (string, error) {
-	in := int(os.Stdin.Fd())
-	if !term.IsTerminal(in) {
+	tty, err := os.Open("/dev/tty")
+	if err != nil {
 		return "", fault.New(fault.Invalid, "there is no terminal to ask for the passphrase: set federation-key-passphrase-file or ALYS_FEDERATION_KEY_PASSPHRASE")
 	}
+	defer func() { _ = tty.Close() }()
 	printf(prompt, "%s", ask)
-	text, err := term.ReadPassword(in)
+	text, err := term.ReadPassword(int(tty.Fd()))
 	printf(prompt, "\n")
 	defer clear(text)
 	if err != nil {

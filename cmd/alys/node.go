@@ -14,7 +14,6 @@ import (
 	"github.com/AnduroProject/alys-go/internal/config"
 	"github.com/AnduroProject/alys-go/internal/edge/bitcoin"
 	"github.com/AnduroProject/alys-go/internal/edge/engine"
-	"github.com/AnduroProject/alys-go/internal/edge/pegsigner"
 	"github.com/AnduroProject/alys-go/internal/edge/rpc"
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
@@ -134,12 +133,10 @@ func developmentChain(o *node.Options) error {
 		return fault.Wrap(fault.Fatal, err, "development genesis")
 	}
 	key := aura.DevKey(1)
-	federationKey, err := pegsigner.DevSecret(1)
-	if err != nil {
+	if o.PegSigner, err = developmentSigner(); err != nil {
 		return err
 	}
 	o.ChainSpec, o.GenesisJSON, o.AuthorityKey = c.Encode(), genesis, &key
-	o.PegSigner = localSigner(federationKey)
 	o.DevMiner = true
 	return nil
 }

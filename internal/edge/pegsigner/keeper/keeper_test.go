@@ -89,7 +89,9 @@ type running struct {
 	path    string // of the log
 	address string
 	stop    func() error
-	clock   *clock
+
+	closeLog func() error
+	clock    *clock
 }
 
 type clock struct {
@@ -139,13 +141,18 @@ func start(t *testing.T, path string, policy keeper.Policy) *running {
 		t.Fatal(err)
 	}
 	r := &running{RemoteSigner: remote, f: f, path: path, address: socket, clock: c}
+	r.closeLog = sync.OnceValue(log.Close)
+	stopped := false
 	r.stop = sync.OnceValue(func() error {
 		cancel()
-		return errors.Join(<-served, remote.Close(), log.Close())
+		stopped = true
+		return errors.Join(<-served, remote.Close(), r.closeLog())
 	})
 	t.Cleanup(func() {
-		if err := r.stop(); err != nil {
-			t.Error(err)
+		if !stopped {
+			if err := r.stop(); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 	return r

@@ -104,35 +104,54 @@ func (l *Log) begin(path string, public [33]byte) error {
 	return fault.Wrap(fault.Fatal, err, "signer log "+path)
 }
 
+// ReadLog reads a log that may be in use: the key it is of, what was signed, and how many
+// bytes of an unfinished last line follow.
+func ReadLog(path string) (public string, records []Record, rest int, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", nil, 0, fault.Wrap(fault.Invalid, err, "signer log")
+	}
+	defer func() { _ = file.Close() }()
+	l := &Log{file: file}
+	h, _, rest, err := l.scan(path)
+	return h.PublicKey, l.Records, rest, err
+}
+
 // read takes in the whole file and leaves it at its end.
 func (l *Log) read(path string, public [33]byte) error {
+	h, whole, rest, err := l.scan(path)
+	if err != nil {
+		return err
+	}
+	if key := hex.EncodeToString(public[:]); h.PublicKey != key {
+		return fault.New(fault.Invalid, "signer log %s is of key %.70s, the key given is %s: use the log of that key", path, h.PublicKey, key)
+	}
+	return l.cut(path, whole, rest)
+}
+
+// scan reads the file, and returns where its whole lines end and how many bytes follow.
+func (l *Log) scan(path string) (h header, whole int64, rest int, err error) {
 	lines := bufio.NewReaderSize(l.file, 64<<10)
-	var whole int64
 	for n := 0; ; n++ {
 		line, err := readLine(lines)
+		if errors.Is(err, io.EOF) && n > 0 {
+			return h, whole, len(line), nil
+		}
 		if errors.Is(err, io.EOF) {
-			if n == 0 {
-				return fault.New(fault.Corrupt, "signer log %s has no first line: restore it from a copy", path)
-			}
-			return l.cut(path, whole, len(line))
+			return h, 0, 0, fault.New(fault.Corrupt, "signer log %s has no first line: restore it from a copy", path)
 		}
-		if err != nil {
-			return fault.New(fault.Corrupt, "signer log %s, line %d: %w; restore it from a copy", path, n+1, err)
-		}
-		body, sum, err := l.verify(line)
-		if err != nil {
-			return fault.New(fault.Corrupt, "signer log %s, line %d: %w; restore it from a copy", path, n+1, err)
-		}
-		if n == 0 {
-			err = checkHeader(body, public)
-		} else {
+		body, sum, err := l.verify(line, err)
+		switch {
+		case err != nil:
+		case n == 0:
+			err = h.read(body)
+		default:
 			var r Record
-			if err = strict(body, &r); err == nil {
-				l.Records = append(l.Records, r)
-			}
+			err = strict(body, &r)
+			l.Records = append(l.Records, r)
 		}
 		if err != nil {
-			return fault.New(fault.Of(err), "signer log %s, line %d: %w", path, n+1, err)
+			return h, 0, 0, fault.New(fault.Of(err), "signer log %s, line %d: %w; restore it from a copy", path, n+1, err)
 		}
 		l.sum = sum
 		whole += int64(len(line)) + 1
@@ -157,8 +176,11 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 }
 
 // verify splits a line into its sum and its body, and compares them.
-func (l *Log) verify(line []byte) (body []byte, sum [sha256.Size]byte, err error) {
+func (l *Log) verify(line []byte, failed error) (body []byte, sum [sha256.Size]byte, err error) {
 	const digits = 2 * sha256.Size
+	if failed != nil {
+		return nil, sum, fault.Wrap(fault.Corrupt, failed, "reading it")
+	}
 	if len(line) <= digits || line[digits] != ' ' {
 		return nil, sum, fault.New(fault.Corrupt, "no sum at its beginning")
 	}
@@ -174,16 +196,12 @@ func chain(before [sha256.Size]byte, body []byte) [sha256.Size]byte {
 	return sha256.Sum256(append(before[:], body...))
 }
 
-func checkHeader(body []byte, public [33]byte) error {
-	var h header
-	if err := strict(body, &h); err != nil {
+func (h *header) read(body []byte) error {
+	if err := strict(body, h); err != nil {
 		return err
 	}
-	switch key := hex.EncodeToString(public[:]); {
-	case h.Format != logFormat:
+	if h.Format != logFormat {
 		return fault.New(fault.Invalid, "format %d, this program knows %d: use a newer one", h.Format, logFormat)
-	case h.PublicKey != key:
-		return fault.New(fault.Invalid, "it is the log of key %.70s, the key given is %s: use the log of that key", h.PublicKey, key)
 	}
 	return nil
 }
