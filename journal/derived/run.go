@@ -307,20 +307,28 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// Step folds one batch of events, for a store that is not run. It reports whether there
+// was anything to do.
+func (s *Store) Step() (bool, error) {
+	if s.now.level && s.now.position.Head.Sequence >= s.journal.Durable().Sequence {
+		return false, nil
+	}
+	err := s.advance(s.now)
+	s.position.Store(s.now.position.Head.Sequence)
+	return true, err
+}
+
 // Advance folds everything that is durable now, for a store that is not run.
 func (s *Store) Advance(ctx context.Context) error {
-	durable := s.journal.Durable().Sequence
-	for s.now.position.Head.Sequence < durable || !s.now.level {
+	for durable := s.journal.Durable().Sequence; ; {
 		if err := ctx.Err(); err != nil {
 			return fault.Wrap(fault.Temporary, err, s.opt.Name)
 		}
-		if err := s.advance(s.now); err != nil {
+		if more, err := s.Step(); err != nil || !more {
 			return err
 		}
-		s.position.Store(s.now.position.Head.Sequence)
 		if s.opt.Progress != nil {
 			s.opt.Progress(s.position.Load(), durable)
 		}
 	}
-	return nil
 }

@@ -29,6 +29,9 @@ func (f *folder) enter(at moment, k Kind, id []byte, now *entry) error {
 	if before != nil {
 		now.First, now.Changes = before.First, before.Changes+1
 	}
+	if listedAgain(before, now) {
+		return nil
+	}
 	state, amount := now.state()
 	account, listed := now.account()
 	errs := []error{f.set(keyEntry(k, id), now)}
@@ -48,6 +51,15 @@ func (f *folder) enter(at moment, k Kind, id []byte, now *entry) error {
 		errs = append(errs, f.w.Set(keyAccount(account, k, now.First), id))
 	}
 	return errors.Join(errs...)
+}
+
+// listedAgain reports whether a deposit that stands minted is listed once more: the
+// first time counts on.
+func listedAgain(before, now *entry) bool {
+	if before == nil || now.PegIn == nil || now.PegIn.State != message.PegInDouble {
+		return false
+	}
+	return before.PegIn.State == message.PegInMinted || before.PegIn.State == message.PegInFinalized
 }
 
 func (f *folder) pegOut(at moment, m *message.PegOutChanged) error {

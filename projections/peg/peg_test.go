@@ -43,14 +43,15 @@ func must(t failer, err error) {
 // book is a journal that facts are written into, and a ledger of it.
 type book struct {
 	t       failer
-	fs      vfs.FS
+	fs      vfs.FS // of the ledger
+	disk    vfs.FS // of the journal
 	journal *journal.Journal
 	ledger  *Ledger
 	time    int64
 }
 
 func newBook(t failer, fs vfs.FS) *book {
-	b := &book{t: t, fs: fs, time: 1_700_000_000_000}
+	b := &book{t: t, fs: fs, disk: vfs.NewMem(), time: 1_700_000_000_000}
 	b.open()
 	return b
 }
@@ -58,8 +59,14 @@ func newBook(t failer, fs vfs.FS) *book {
 func (b *book) open() {
 	b.t.Helper()
 	var err error
-	b.journal, err = journal.Open(journal.Options{FS: b.fs, Dir: "journal", Logger: quiet})
+	b.journal, err = journal.Open(journal.Options{FS: b.disk, Dir: "journal", Logger: quiet})
 	must(b.t, err)
+	b.openLedger()
+}
+
+func (b *book) openLedger() {
+	b.t.Helper()
+	var err error
 	b.ledger, err = Open(b.journal, Options{FS: b.fs, Dir: "peg", Gather: -1, BatchBytes: 2048, Logger: quiet})
 	must(b.t, err)
 }
