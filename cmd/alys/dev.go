@@ -13,7 +13,7 @@ import (
 func devCommand() *cli.Command {
 	return &cli.Command{
 		Name: "dev", Usage: "the Bitcoin chain of a development node: coins, blocks, peg-ins and peg-outs",
-		Subcommands: []*cli.Command{devFaucetCommand(), devMineCommand(), devReorgCommand()},
+		Subcommands: []*cli.Command{devFaucetCommand(), devMineCommand(), devReorgCommand(), devPegInCommand(), devPegOutCommand()},
 	}
 }
 
