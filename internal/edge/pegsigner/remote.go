@@ -150,7 +150,7 @@ func (r *RemoteSigner) Sign(ctx context.Context, p *Payment) ([][64]byte, error)
 	signatures := make([][64]byte, len(response.Signatures))
 	for i, s := range response.Signatures {
 		if signatures[i], err = signatureOf(s); err != nil {
-			return nil, fault.Wrap(fault.Invalid, err, "federation signer "+r.address+", payment "+p.Txid.String())
+			return nil, fault.Wrap(fault.CannotJudge, err, "federation signer "+r.address+", payment "+p.Txid.String())
 		}
 	}
 	return signatures, nil
@@ -165,7 +165,7 @@ func (r *RemoteSigner) SignDryRun(ctx context.Context, challenge [32]byte) ([64]
 		return [64]byte{}, r.graded(err, "dry run")
 	}
 	signature, err := signatureOf(response.Signature)
-	return signature, fault.Wrap(fault.Invalid, err, "federation signer "+r.address)
+	return signature, fault.Wrap(fault.CannotJudge, err, "federation signer "+r.address)
 }
 
 // Description is what a signer process says of itself.
@@ -201,10 +201,10 @@ func (r *RemoteSigner) graded(err error, what string) error {
 	}
 	about := "federation signer " + r.address + ", " + what
 	switch s.Code() {
-	case codes.InvalidArgument, codes.PermissionDenied, codes.Unimplemented, codes.OutOfRange:
-		return fault.New(fault.Invalid, "%s: refused: %q", about, text)
-	case codes.FailedPrecondition:
-		return fault.New(fault.CannotJudge, "%s: refused by its policy: %q", about, text)
+	case codes.InvalidArgument, codes.OutOfRange:
+		return fault.New(fault.Invalid, "%s: the request is wrong: %q", about, text)
+	case codes.FailedPrecondition, codes.PermissionDenied, codes.Unimplemented:
+		return fault.New(fault.CannotJudge, "%s: refused: %q", about, text) // an operator can change that
 	default:
 		// Away, slow, at its limit, broken: none of it says that the payment is wrong.
 		return fault.New(fault.Temporary, "%s: %s: %q; check that the signer runs and can be reached", about, s.Code(), text)

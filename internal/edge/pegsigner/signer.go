@@ -118,9 +118,10 @@ func valid(public [33]byte, hash [32]byte, signature [64]byte) bool {
 	return err == nil && parsed.Verify(hash[:], key)
 }
 
-// Answer executes a request of the bridge actor: PayoutSigned, or PayoutRefused with
-// the grade of what went wrong. No signature leaves that is not the signer's over the
-// payment of this federation.
+// Answer executes a request of the bridge actor: PayoutSigned, or an error for
+// PayoutRefused. No signature leaves that is not the signer's over the payment of this
+// federation. Invalid is a request that no signer signs; a signer with the wrong key or
+// policy is CannotJudge, since its operator can change that.
 func Answer(ctx context.Context, s Signer, f *peg.Federation, m *message.SignPayout) (message.PayoutSigned, error) {
 	out := message.PayoutSigned{Txid: m.Txid}
 	p, err := NewPayment(m)
@@ -136,11 +137,11 @@ func Answer(ctx context.Context, s Signer, f *peg.Federation, m *message.SignPay
 		return out, err
 	}
 	if len(signatures) != len(hashes) {
-		return out, fault.New(fault.Invalid, "payment %s has %d inputs, the signer gave %d signatures; check its version", m.Txid, len(hashes), len(signatures))
+		return out, fault.New(fault.CannotJudge, "payment %s has %d inputs, the signer gave %d signatures; check its version", m.Txid, len(hashes), len(signatures))
 	}
 	for i := range signatures {
 		if !valid(s.PublicKey(), hashes[i], signatures[i]) {
-			return out, fault.New(fault.Invalid, "payment %s: the signature of input %d is not that of key %x; check which key the signer holds", m.Txid, i, s.PublicKey())
+			return message.PayoutSigned{}, fault.New(fault.CannotJudge, "payment %s: the signature of input %d is not that of key %x; check which key the signer holds", m.Txid, i, s.PublicKey())
 		}
 		out.Signatures = append(out.Signatures, message.PayoutSignature{Value: signatures[i]})
 	}

@@ -282,10 +282,10 @@ func TestOtherKey(t *testing.T) {
 	}
 	defer func() { _ = other.Close() }()
 	m := shape{coins: []uint32{1}}.message(t, r.f)
-	if _, err := pegsigner.Answer(t.Context(), other, r.f, m); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "this signer holds") {
+	if _, err := pegsigner.Answer(t.Context(), other, r.f, m); !fault.Is(err, fault.CannotJudge) || !strings.Contains(err.Error(), "this signer holds") {
 		t.Error(err)
 	}
-	if err := pegsigner.DryRun(t.Context(), other); !fault.Is(err, fault.Invalid) {
+	if err := pegsigner.DryRun(t.Context(), other); !fault.Is(err, fault.CannotJudge) {
 		t.Error(err)
 	}
 	if d, err := r.Describe(t.Context()); err != nil || d.Payments != 0 {

@@ -232,7 +232,7 @@ func (k *Keeper) payment(r *signerpb.SignPaymentRequest) (*pegsigner.Payment, er
 
 func (k *Keeper) checkKey(key []byte) error {
 	if !bytes.Equal(key, k.public[:]) {
-		return fault.New(fault.Invalid, "the request is for key %.33x, this signer holds %x; check the settings of the node", key, k.public)
+		return fault.New(fault.CannotJudge, "the request is for key %.33x, this signer holds %x; check the settings of the node", key, k.public)
 	}
 	return nil
 }
