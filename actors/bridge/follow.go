@@ -3,6 +3,8 @@ package bridge
 import (
 	"fmt"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 )
 
@@ -158,6 +160,27 @@ func (x *turn) finalize(to message.BlockID) {
 	x.raiseBase(b, keepBelowFinalized)
 }
 
+// ancestorAt returns the ancestor of a block at a height that is kept.
+func (s *State) ancestorAt(b *Block, number uint64) *Block {
+	var only *Block
+	several := false
+	s.heights.Ascend(message.BlockID{Number: number}, func(id message.BlockID) bool {
+		if id.Number != number {
+			return false
+		}
+		several = only != nil
+		only = s.Block(id.Root)
+		return !several
+	})
+	if only != nil && !several {
+		return only
+	}
+	for b.Number > number {
+		b = s.Block(b.Parent)
+	}
+	return b
+}
+
 // raiseBase drops what is below the window: the lowest block of the finalised branch
 // in it is the new base, and what does not stand on it is gone.
 func (x *turn) raiseBase(final *Block, keep uint64) {
@@ -166,21 +189,17 @@ func (x *turn) raiseBase(final *Block, keep uint64) {
 	if lowest <= x.Base.Number {
 		return
 	}
-	base := final
-	for base.Number > lowest {
-		base = x.Block(base.Parent)
-	}
+	base := x.ancestorAt(final, lowest)
 	x.Base = base.id()
 	var gone []*Block
-	kept := map[[32]byte]bool{} // looked up only
+	dropped := map[common.Hash]bool{} // looked up only
+	level := base.Number              // the last at which a block was dropped
 	x.heights.Scan(func(id message.BlockID) bool {
-		switch b := x.Block(id.Root); {
-		case id == x.Base || kept[b.Parent]:
-			kept[id.Root] = true
-		default:
-			gone = append(gone, b)
+		b := x.Block(id.Root)
+		if id.Number < base.Number || id.Number == base.Number && id != x.Base || id.Number > base.Number && dropped[b.Parent] {
+			gone, dropped[id.Root], level = append(gone, b), true, id.Number
 		}
-		return true
+		return id.Number <= level+1
 	})
 	for _, b := range gone {
 		x.dropBlock(b)
