@@ -141,7 +141,7 @@ func (x *turn) conclude(b *Block) {
 func (x *turn) finalize(to message.BlockID) {
 	b := x.Block(to.Root)
 	if b == nil {
-		if x.blocks.Len() > 0 {
+		if x.blocks.Len() > 0 && to.Number >= x.Base.Number { // below the base it is no news
 			x.alarm("tree", fmt.Sprintf("block %s at %d became final and is not kept", to.Root, to.Number), to.Root)
 		}
 		return

@@ -21,6 +21,8 @@ const (
 	// maxOpen bounds the verdicts that may change; the oldest is forgotten first, and its
 	// block is not approved by this member.
 	maxOpen = 64
+	// maxOpenBytes bounds their payments.
+	maxOpenBytes = 8 << 20
 )
 
 // The signer rules on peg-ins, beside C7. (peg.md A3, A5; consensus.md C17)
@@ -74,12 +76,25 @@ func (x *turn) judgePeg(m *message.JudgePeg) {
 	x.answerJudgement(m.Block, v)
 	open := slices.DeleteFunc(slices.Clone(x.Open), func(j Judgement) bool { return j.Block.Root == m.Block.Root })
 	if v.Grade == fault.CannotJudge {
-		if len(open) == maxOpen {
-			open = open[1:]
-		}
 		open = append(open, Judgement{*m.Block, v})
+		size := 0
+		for i := len(open) - 1; i >= 0; i-- {
+			if size += paymentBytes(&open[i].Block); len(open)-i > maxOpen || size > maxOpenBytes {
+				open = open[i+1:]
+				break
+			}
+		}
 	}
 	x.Open = open
+}
+
+// paymentBytes is the size of what a block has of any length.
+func paymentBytes(b *message.PegBlock) int {
+	size := len(b.Proposal)
+	for i := range b.Payouts {
+		size += len(b.Payouts[i].Raw)
+	}
+	return size
 }
 
 func (x *turn) answerJudgement(b *message.PegBlock, v Verdict) {

@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"os"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -66,7 +67,7 @@ func explore(t failer, pick func(n int) int, steps int) {
 		c.BitcoinStartHeight = uint32(pick(2))
 		m.Bitcoin = pick(4) > 0
 	})
-	actions := []func(){x.mine, x.mine, x.answerBitcoin, x.answerBitcoin, x.reorganise, x.trouble, x.fetch, x.make, x.make, x.make, x.move, x.move, x.final, x.ask}
+	actions := []func(){x.mine, x.mine, x.answerBitcoin, x.answerBitcoin, x.reorganise, x.trouble, x.fetch, x.make, x.make, x.make, x.move, x.move, x.final, x.ask, x.share}
 	for range steps {
 		actions[pick(len(actions))]()
 		x.take()
@@ -284,6 +285,28 @@ func requestLog(amount uint64, destination string) message.PegLog {
 	return message.PegLog{
 		HasTo: true, To: peg.BridgeAddress, Emitter: peg.BridgeAddress,
 		Topics: []message.Topic{{Value: peg.RequestTopic}, {Value: common.Hash{31: 5}}}, Data: append(data, make([]byte, 32)...),
+	}
+}
+
+// share has another node begin with what depends on blocks alone: it has the same wallets
+// on the head's branch, and comes to the same ones.
+func (x *explorer) share() {
+	other := x.reload(x.state.Shared())
+	for b := other.Block(other.Head.Root); b != nil; b = other.Block(b.Parent) {
+		if a, o := walletEntries(x.state.Block(b.Root).Wallet), walletEntries(b.Wallet); !reflect.DeepEqual(a, o) {
+			x.t.Fatalf("the wallet of block %d is another in what is shared:\n%s", b.Number, firstDifference(a, o))
+		}
+	}
+	if other.Config.Bitcoin || other.bitcoin.Len() > 0 || other.placed.Len() > 0 || other.Following != (Following{}) || len(other.Open)+len(other.Fetches) > 0 {
+		x.t.Fatalf("what is shared has more than blocks: %+v", other.pointers)
+	}
+	x.block("shared", x.names[other.Head.Root], func(b *message.PegBlock) { b.Receipts = x.burn() })
+	m := &message.FollowChain{Blocks: []message.PegBlock{*x.roots["shared"]}, Head: &message.BlockID{Root: x.roots["shared"].Root, Number: other.Head.Number + 1}}
+	for _, s := range []*State{other, x.state.Clone().(*State)} {
+		New().Handle(s, m, core.Turn{Sequence: x.seq + 1}, new(core.Out))
+		if err := conserved(s.Block(s.Head.Root).Wallet); err != nil || s.Head != *m.Head {
+			x.t.Fatalf("the shared state does not go on: %v", err)
+		}
 	}
 }
 
