@@ -16,6 +16,10 @@ const keepBelowFinalized = 4096
 // followChain takes what the chain actor executed, then where its head and its
 // finalised block are.
 func (x *turn) followChain(m *message.FollowChain) {
+	if m.Bare && len(m.Blocks) > 0 {
+		x.Incomplete = fmt.Sprintf("the wallet begins after block %d, which this node executed before it followed the peg: "+
+			"coins, deposits and requests up to there are unknown; import the chain again", m.Blocks[len(m.Blocks)-1].Number)
+	}
 	for i := range m.Blocks {
 		x.execute(&m.Blocks[i])
 		x.propose(&m.Blocks[i])
@@ -45,7 +49,7 @@ func (x *turn) execute(m *message.PegBlock) {
 	if x.blocks.Len() == 0 {
 		b.Wallet = x.derive(b, newWallet())
 		x.Base, x.Head, x.Finalized, x.Before = b.id(), b.id(), b.id(), b.id()
-		if b.Number != 0 {
+		if b.Number != 0 && x.Incomplete == "" {
 			x.Incomplete = fmt.Sprintf("the wallet begins at block %d: coins and deposits before it are unknown; import the chain again", b.Number)
 		}
 		x.putBlock(b)

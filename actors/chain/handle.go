@@ -169,6 +169,7 @@ func (x *turn) nodeConfigured(m *message.NodeConfigured) {
 	if first {
 		x.importGenesis(m)
 	} else {
+		x.tellBare()
 		x.moveHead()
 	}
 	x.tellMiner(true, nil)

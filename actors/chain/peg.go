@@ -73,7 +73,24 @@ func (x *turn) tellBridge(moved bool) {
 	}
 	head, final := x.Head, x.Finalized
 	x.out.Send(bridge, &message.FollowChain{Blocks: x.followed, Head: &head, Finalized: &final})
-	x.followed = nil
+	x.followed, x.Followed = nil, true
+}
+
+// tellBare has the bridge begin with the finalised block when it was never told of any:
+// this journal was begun by an older behaviour, or with another node's states. What these
+// blocks did to the wallet is not known any more.
+func (x *turn) tellBare() {
+	if x.Followed {
+		return
+	}
+	x.Followed = true
+	head, final := x.Head, x.Finalized
+	m := &message.FollowChain{Head: &head, Finalized: &final, Bare: true}
+	for e := x.Entry(head.Root); e != nil && e.Number >= final.Number; e = x.Entry(e.Parent) {
+		m.Blocks = append(m.Blocks, message.PegBlock{Root: e.Root, Parent: e.Parent, Number: e.Number, PayloadHash: e.PayloadHash})
+	}
+	slices.Reverse(m.Blocks)
+	x.out.Send(bridge, m)
 }
 
 // hasPegPart reports whether the bridge has to judge a block before it is approved.

@@ -419,3 +419,29 @@ func TestSignPayments(t *testing.T) {
 		}
 	})
 }
+
+// TestFollowsBare: a chain whose blocks the bridge was never told of begins with the
+// finalised block, once, and goes on producing.
+func TestFollowsBare(t *testing.T) {
+	r := producer(t)
+	r.wait(3000)
+	r.forgetTold()
+	r.peg.told, r.peg.follows = map[common.Hash]message.PegBlock{}, nil
+	r.restart(nil)
+	f := r.peg.follows
+	if len(f) != 1 || !f[0].Bare || len(f[0].Blocks) != int(r.state().Head.Number)+1 || f[0].Head.Root != r.state().Head.Root {
+		t.Fatalf("after an upgrade: %+v", f)
+	}
+	r.take()
+	r.wait(2000)
+	r.said("produced")
+	r.restart(nil)
+	for _, f := range r.peg.follows[1:] {
+		if f.Bare {
+			t.Errorf("told again: %+v", f)
+		}
+	}
+}
+
+// forgetTold makes the state one of a behaviour that had no bridge.
+func (r *rig) forgetTold() { r.state().Followed = false }

@@ -68,6 +68,8 @@ type pointers struct {
 	// Kept is the block whose branch an operator has this member keep to until
 	// finality passes it, or nothing.
 	Kept message.BlockID
+	// Followed: the bridge actor knows the head and what it stands on.
+	Followed bool
 
 	candidates []Executing // stored blocks in states of behaviour 1, see [FromBehaviour1]
 }
@@ -157,6 +159,7 @@ func (p *pointers) Fields(f *record.Fields) {
 	record.List(f, 29, &p.Undecided)
 	f.Fixed(30, p.Kept.Root[:])
 	f.Uint64(31, &p.Kept.Number)
+	f.Bool(32, &p.Followed)
 }
 
 func newState() *State {

@@ -115,6 +115,9 @@ type FollowChain struct {
 	Blocks    []PegBlock
 	Head      *BlockID
 	Finalized *BlockID
+	// Bare: the blocks lack what the peg reads of them. They were executed in turns that
+	// the bridge was not told of: of an older behaviour, or in another node's journal.
+	Bare bool
 }
 
 // Type implements core.Message.
@@ -128,6 +131,7 @@ func (m *FollowChain) Fields(f *record.Fields) {
 	record.List(f, 1, &m.Blocks)
 	record.Optional(f, 2, &m.Head)
 	record.Optional(f, 3, &m.Finalized)
+	f.Bool(4, &m.Bare)
 }
 
 // JudgePeg asks the bridge actor whether this member may approve a block. Its parent was
