@@ -4,6 +4,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/AnduroProject/alys-go/actors"
+	"github.com/AnduroProject/alys-go/actors/bridge"
 	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/actors/engine"
@@ -25,6 +26,10 @@ func (p *process) execute(edge core.Edge, r actors.Request) {
 		p.engine.put(r)
 	case chain.AnswerEdge: // the miner actor's too
 		p.answer(r.Message)
+	case bridge.BitcoinEdge:
+		p.bitcoin(r)
+	case bridge.SignerEdge:
+		p.signPayout(r)
 	case peersEdge:
 		p.publish(r.Message)
 	case supervisor.ProcessEdge:

@@ -84,11 +84,15 @@ func (m *member) identity() (id journal.ID) {
 
 // config is the configuration of every life.
 func (m *member) config() *message.NodeConfigured {
-	return &message.NodeConfigured{
+	c := &message.NodeConfigured{
 		ChainSpec: m.w.rules, GenesisPayload: m.w.genesis,
 		Producing: true, HasAuthority: true, Authority: uint32(m.index), Judging: true,
 		Behaviour: cores.Behaviour, Software: standin.Software + " federation", BuildWaitMs: 5,
 	}
+	if m.w.peg != nil {
+		m.w.peg.configure(c, m.index)
+	}
+	return c
 }
 
 // program is the program of every life: the node's, with stand-in signatures.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
+	"github.com/AnduroProject/alys-go/actors/bridge"
 	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
@@ -99,6 +100,9 @@ func (p *process) gossip(m core.Message) {
 		w.net.broadcast(from, "approval", func(to *process) { to.receiveApproval(received) })
 	case *message.PublishWork:
 		w.net.broadcast(from, "work", func(to *process) { to.input(chain.ID, &message.QueueWork{Header: m.Header}) })
+	case *message.PublishSignatures:
+		received := &message.SignaturesReceived{Payments: m.Payments}
+		w.net.broadcast(from, "signatures", func(to *process) { to.input(bridge.ID, received) })
 	case *message.FetchBlocks:
 		p.fetch(m)
 	}

@@ -25,6 +25,8 @@ type Options struct {
 	// EarlyRelease is a bug: effects leave before their turn is on disk. The release
 	// oracle has to catch it.
 	EarlyRelease bool
+	// Peg gives the federation a Bitcoin chain, with users who pay in and out.
+	Peg bool
 	// Keep is called for every member's disk at the end of a run; may be nil.
 	Keep func(member int, disk *Disk) error
 }
@@ -76,6 +78,8 @@ type Result struct {
 	Gone       int // members that never came back
 	Releases   int // locks that operators ended
 	Decisions  int // branches that operators decided for
+	Minted     int // deposits, on the branch of the end
+	Paid       int // requests, on the Bitcoin chain of the end
 	Finalized  uint64
 	Height     uint64
 	Stall      int64 // longest time without a finalised block, milliseconds
@@ -84,9 +88,9 @@ type Result struct {
 
 // String is the result in one line.
 func (r *Result) String() string {
-	return fmt.Sprintf("seed %d: %d members, %d events, %d turns, %d kills, %d cuts, %d faults, %d partitions, %d reorgs (max depth %d), %d dishonest, %d gone, %d releases, %d decisions, head %d, finalised %d, longest stall %.1f s, digest %s",
+	return fmt.Sprintf("seed %d: %d members, %d events, %d turns, %d kills, %d cuts, %d faults, %d partitions, %d reorgs (max depth %d), %d dishonest, %d gone, %d releases, %d decisions, head %d, finalised %d, longest stall %.1f s%s, digest %s",
 		r.Seed, r.Members, r.Events, r.Turns, r.Kills, r.Cuts, r.Faults, r.Partitions, r.Reorgs, r.MaxDepth,
-		r.Dishonest, r.Gone, r.Releases, r.Decisions, r.Height, r.Finalized, float64(r.Stall)/1000, hex.EncodeToString(r.Digest[:8]))
+		r.Dishonest, r.Gone, r.Releases, r.Decisions, r.Height, r.Finalized, float64(r.Stall)/1000, r.pegText(), hex.EncodeToString(r.Digest[:8]))
 }
 
 // Add counts another run into r, which then stands for both.
@@ -102,6 +106,8 @@ func (r *Result) Add(o *Result) {
 	r.Gone += o.Gone
 	r.Releases += o.Releases
 	r.Decisions += o.Decisions
+	r.Minted += o.Minted
+	r.Paid += o.Paid
 	r.MaxDepth = max(r.MaxDepth, o.MaxDepth)
 	r.Finalized += o.Finalized
 	r.Height += o.Height

@@ -69,6 +69,9 @@ func (o *oracle) fact(m *member, ref core.Ref, fact core.Message) {
 		return
 	}
 	v.turn.changed = true
+	if o.w.peg != nil && !o.audit {
+		o.w.peg.fact(m, fact)
+	}
 	switch fact.(type) {
 	case *message.ApprovalWithheld, *message.LockEnded, *message.BranchExcluded, *message.BranchDecided, *message.BranchKept, *message.WorkDropped:
 		o.w.tell("m%d: %s", m.index, describe(fact))

@@ -38,6 +38,9 @@ func Run(o Options) (*Result, error) {
 	w.operator.start()
 	w.traffic()
 	healed := w.now + int64(o.Troubled)*slot
+	if w.peg != nil {
+		w.peg.start(healed, healed+int64(o.Calm)*slot)
+	}
 	if !o.Peaceful {
 		w.trouble(healed)
 	}
@@ -132,6 +135,9 @@ func (w *world) finish() {
 		w.result.Height = max(w.result.Height, s.Head.Number)
 	}
 	w.result.Finalized = w.oracle.finalized
+	if w.peg != nil {
+		w.peg.finish()
+	}
 	w.keep()
 }
 

@@ -47,6 +47,7 @@ type world struct {
 	oracle   *oracle
 	miner    *mergeMiner
 	operator *operator
+	peg      *pegWorld // nil without a peg
 	story    story
 	result   Result
 }
@@ -54,12 +55,12 @@ type world struct {
 // streams are the random generators, one for each concern, so that a change of one
 // part of a plan leaves the others as they were.
 type streams struct {
-	plan, net, disk, layer, miner, dishonest *rand.Rand
+	plan, net, disk, layer, miner, dishonest, peg *rand.Rand
 }
 
 func newStreams(seed uint64) streams {
 	one := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
-	return streams{plan: one(1), net: one(2), disk: one(3), layer: one(4), miner: one(5), dishonest: one(6)}
+	return streams{plan: one(1), net: one(2), disk: one(3), layer: one(4), miner: one(5), dishonest: one(6), peg: one(7)}
 }
 
 // event is something that happens at a virtual time.
@@ -102,6 +103,10 @@ func newWorld(o Options) *world {
 	w.spec.SlotDuration = slot
 	w.spec.MaxBlocksWithoutPow = w.plan.maxWithoutPow
 	w.spec.Activations.Finality = o.Finality
+	if o.Peg {
+		preparePeg(w.spec, o)
+		w.peg = newPegWorld(w)
+	}
 	w.rules = record.NewContent(w.spec.Encode())
 	w.genesis = record.NewContent(standin.Genesis().Encode())
 	w.result = Result{Seed: o.Seed, Members: o.Members, Finality: o.Finality}

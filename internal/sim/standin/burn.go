@@ -7,6 +7,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/peg"
@@ -34,6 +35,9 @@ func RoutedBurn(nonce uint64, wei *big.Int, destination string) []byte {
 func FakeBurn(nonce uint64, wei *big.Int, destination string) []byte {
 	return burn(nonce, nil, wei, destination)
 }
+
+// Hash is the hash of a transaction.
+func Hash(raw []byte) common.Hash { return crypto.Keccak256Hash(raw) }
 
 func burn(nonce uint64, to *common.Address, wei *big.Int, destination string) []byte {
 	tx := types.NewTx(&types.DynamicFeeTx{
