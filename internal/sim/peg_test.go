@@ -21,3 +21,21 @@ func TestPegInPeace(t *testing.T) {
 		})
 	}
 }
+
+// So too when members crash, lie and lose each other, their Bitcoin nodes are away, and
+// both chains are reorganised.
+func TestPegInTrouble(t *testing.T) {
+	first, count := number(t, firstEnv, 0), number(t, seedsEnv, 1)
+	for _, n := range []int{3, 4} {
+		for seed := first; seed < first+count; seed++ {
+			t.Run(fmt.Sprintf("%d-%d", n, seed), func(t *testing.T) {
+				t.Parallel()
+				r := run(t, sim.Options{Seed: seed, Members: n, Finality: finality(seed), Dishonest: -1, Peg: true, Calm: 150})
+				if r.Minted == 0 || r.Paid == 0 {
+					t.Errorf("nothing: %s", r)
+				}
+				t.Log(r)
+			})
+		}
+	}
+}
