@@ -22,7 +22,7 @@ type movement struct {
 // turn learnt it does not matter, except that of two blocks of one height the
 // first to reach its quorum wins.
 func (x *turn) settle() {
-	head, finalized, held := x.Head, x.Finalized, x.Hold != nil
+	head, finalized := x.Head, x.Finalized
 	if x.judgeExcluded(x.learnt); x.Conflict != nil {
 		return
 	}
@@ -56,9 +56,7 @@ func (x *turn) settle() {
 		x.moveHead()
 		x.dropStaleWork()
 		x.tellMiner(moved.reverted > 0, moved.joined)
-		if moved.reverted > 0 || held {
-			x.orderPayments()
-		}
+		x.orderPayments()
 		x.decideAgain()
 	} else if len(x.learnt) > 0 {
 		x.decideAgain() // the parent of one that waits may be executed

@@ -133,9 +133,16 @@ func (x *turn) pegJudged(m *message.PegJudged) {
 	x.conclude(e, &signed.Block, v, u.Told)
 }
 
+// signDepth is how many blocks stand on a range end before its payments are signed. Blocks
+// of one height race now and then; a member that locked itself on the one that loses needs
+// statements of others to go on.
+const signDepth = 1
+
 // orderPayments has the bridge actor sign the payments of the queued proof's range, once
 // this member is locked on the range end: payments of two ranges that exclude each other
-// could both be spent. (peg.md A11; architecture.md 4, Approving)
+// could both be spent. While the proof waits it is ordered again at each new head, so that
+// signatures that were lost are published again. (peg.md A11; architecture.md 4, Approving;
+// docs/decisions/0059-payment-lock.md)
 func (x *turn) orderPayments() {
 	h := x.queuedWork()
 	if h == nil || x.Hold != nil || !x.Config.HasPegKey {
@@ -145,6 +152,9 @@ func (x *turn) orderPayments() {
 	proof, v := x.judge().CheckProof(h, &head.Ancestor, x)
 	if !v.Valid() || len(proof.Proposals) == 0 || x.lockedOn(head, h.RangeEnd) != "" {
 		return
+	}
+	if proof.End.Number+signDepth > head.Number && x.judge().CheckSpacing(&head.Ancestor, x).Valid() {
+		return // a block on it may come without the proof
 	}
 	if l := x.Lock(h.RangeEnd); l == nil || l.Ended {
 		x.lock(h.RangeEnd, common.Hash{})

@@ -323,13 +323,13 @@ func TestSignPayments(t *testing.T) {
 	}
 	t.Run("locks", func(t *testing.T) {
 		r := paying(t)
-		queue(r, "a1", "a2")
-		end := r.blocks["a2"].Block.Root()
+		queue(r, "a1", "a1")
+		end := r.blocks["a1"].Block.Root()
 		if len(r.peg.orders) != 1 || r.peg.orders[0].RangeEnd != end || r.peg.orders[0].RangeStart != r.blocks["a1"].Block.Root() {
 			t.Fatalf("orders %+v", r.peg.orders)
 		}
 		l := r.state().Lock(end)
-		if l == nil || l.Ended || l.Carrier != (common.Hash{}) || l.Number != 2 {
+		if l == nil || l.Ended || l.Carrier != (common.Hash{}) || l.Number != 1 {
 			t.Fatalf("lock %+v", l)
 		}
 		r.restart(nil)
@@ -341,26 +341,56 @@ func TestSignPayments(t *testing.T) {
 		r.receive(chain.Sync, r.built("b1", plan{parent: "genesis", seconds: 9, by: everybody}), r.built("b2", plan{parent: "b1", by: everybody}), r.built("b3", plan{parent: "b2", by: everybody}))
 		r.said("head b3")
 		r.carry("b4", 1)
-		r.said("withheld from b4 #4 (invalid) by lock: its branch excludes range end a2 at 2: this member signed the payments of its range")
+		r.said("withheld from b4 #4 (invalid) by lock: its branch excludes range end a1 at 1: this member signed the payments of its range")
 		// It never approved a carrier of a2, and can say so: or nobody could release anybody.
 		r.send(chain.ID, &message.NeverApprove{Request: 8, RangeEnd: end})
 		r.said("done=true")
-		queue(r, "a1", "a2")
+		queue(r, "a1", "a1")
 		if len(r.peg.orders) != 2 {
 			t.Errorf("ordered after a statement: %+v", r.peg.orders)
 		}
 	})
-	t.Run("then approves", func(t *testing.T) {
+	t.Run("waits for a block on the range end", func(t *testing.T) {
 		r := paying(t)
 		queue(r, "a1", "a2")
-		r.receive(chain.Gossip, r.built("a3", plan{parent: "a2", carry: r.header("a1", "a2", common.Address{1}), change: func(s *block.Signed) {
+		if len(r.peg.orders) != 0 {
+			t.Fatalf("ordered at the head: %+v", r.peg.orders)
+		}
+		r.receive(chain.Gossip, r.built("a3", plan{parent: "a2", by: everybody}))
+		if len(r.peg.orders) != 1 {
+			t.Fatalf("a block on it: %+v", r.peg.orders)
+		}
+		r.receive(chain.Gossip, r.built("a4", plan{parent: "a3", by: everybody}))
+		if len(r.peg.orders) != 2 { // signatures that were lost are published again
+			t.Errorf("another block: %+v", r.peg.orders)
+		}
+		if out := r.take(); strings.Count(out, "locked on a2 to sign 1 payments") != 1 {
+			t.Error(out)
+		}
+	})
+	t.Run("no block may come without the proof", func(t *testing.T) {
+		r := newRig(t, 4, func(c *spec.Chain, m *message.NodeConfigured) {
+			c.MaxBlocksWithoutPow = 2
+			m.Producing, m.Authority, m.HasPegKey = false, 3, true
+		})
+		r.wall += 100_000
+		r.receive(chain.Gossip, r.built("a1", plan{parent: "genesis", by: everybody, change: proposing(5)}), r.built("a2", plan{parent: "a1", by: everybody}))
+		queue(r, "a1", "a2")
+		if len(r.peg.orders) != 1 {
+			t.Errorf("orders %+v", r.peg.orders)
+		}
+	})
+	t.Run("then approves", func(t *testing.T) {
+		r := paying(t)
+		queue(r, "a1", "a1")
+		r.receive(chain.Gossip, r.built("a3", plan{parent: "a2", carry: r.header("a1", "a1", common.Address{1}), change: func(s *block.Signed) {
 			s.Block.FinalizedPegouts = []*wire.MsgTx{paymentOf(5)}
 		}}))
-		r.said("approved a3 #3, locked on a2")
-		if l := r.state().Lock(r.blocks["a2"].Block.Root()); l.Carrier != r.blocks["a3"].Block.Root() {
+		r.said("approved a3 #3, locked on a1")
+		if l := r.state().Lock(r.blocks["a1"].Block.Root()); l.Carrier != r.blocks["a3"].Block.Root() {
 			t.Errorf("lock %+v", l)
 		}
-		r.send(chain.ID, &message.NeverApprove{Request: 8, RangeEnd: r.blocks["a2"].Block.Root()})
+		r.send(chain.ID, &message.NeverApprove{Request: 8, RangeEnd: r.blocks["a1"].Block.Root()})
 		r.said("done=false this member approved it by carrier")
 	})
 	t.Run("no payments", func(t *testing.T) {
@@ -380,8 +410,8 @@ func TestSignPayments(t *testing.T) {
 	t.Run("no key", func(t *testing.T) {
 		r := paying(t)
 		r.restart(func(m *message.NodeConfigured) { m.HasPegKey = false })
-		queue(r, "a1", "a2")
-		if len(r.peg.orders) != 0 || r.state().Lock(r.blocks["a2"].Block.Root()) != nil {
+		queue(r, "a1", "a1")
+		if len(r.peg.orders) != 0 || r.state().Lock(r.blocks["a1"].Block.Root()) != nil {
 			t.Errorf("orders %+v", r.peg.orders)
 		}
 	})
@@ -409,7 +439,7 @@ func TestSignPayments(t *testing.T) {
 		r := paying(t)
 		r.backup = r.restored()
 		r.restore("backup", nil)
-		queue(r, "a1", "a2")
+		queue(r, "a1", "a1")
 		if len(r.peg.orders) != 0 {
 			t.Fatalf("orders %+v", r.peg.orders)
 		}

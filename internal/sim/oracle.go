@@ -38,7 +38,8 @@ type view struct {
 	turn turnFacts
 }
 
-// lock is a range end that the member approved a carrier of.
+// lock is a range end that the member approved a carrier of, or signs the payments of: the
+// carrier is zero then.
 type lock struct {
 	end, carrier common.Hash
 }
@@ -92,6 +93,8 @@ func (o *oracle) fact(m *member, ref core.Ref, fact core.Message) {
 	case *message.ApprovalMade:
 		v.approved[f.Slot] = f.Root
 		o.locked(v, f.Root, f.RangeEnd)
+	case *message.RangeLocked:
+		v.locks = append(v.locks[:len(v.locks):len(v.locks)], lock{end: f.RangeEnd})
 	case *message.LockEnded:
 		v.turn.ended = append(v.turn.ended, *f)
 		v.locks = slices.DeleteFunc(slices.Clone(v.locks), func(l lock) bool { return l.end == f.RangeEnd })
