@@ -155,7 +155,7 @@ func (o *operator) choose(chosen common.Hash) common.Hash {
 		if len(ends) == 0 {
 			return chosen
 		}
-		next, most := chosen, 0
+		next, most := chosen, -1 // a lock by payments alone has no approver
 		for _, end := range ends {
 			if n := o.approvers(end); n > most || n == most && o.lower(end, next) {
 				next, most = end, n

@@ -33,23 +33,48 @@ func (h *Hole) Checked() bool { return h.check != nil }
 // BurnRecipient is where the execution layer pays tips, to be minted again. (C6)
 var BurnRecipient = common.HexToAddress("0x000000000000000000000000000000000000dEaD")
 
-// Holes are all of C17 and the two that follow from it.
+// Holes are all of C17 and of A3 to A13, and what follows from them. The bridge, which has
+// names of its own for each of its refusals, decides those that need Bitcoin or the wallet.
 var Holes = []Hole{
 	{
 		Name: "real-approvals", Hole: "quorum counts bits that belong to no member", Signer: "counts real, distinct members only, for imports too",
 		Why: "approvals are no part of a block: it may come again with more", Test: "TestScripts",
 	},
 	{
-		Name: "exact-withdrawals", Hole: "withdrawals beside the expected ones mint freely", Signer: "withholds unless fee shares and deposits account for each",
+		Name: "exact-withdrawals", Hole: "withdrawals beside the expected ones mint freely", Signer: "withholds unless fee shares and deposits account for each, which the bridge checks to the gwei",
 		Key: "exactWithdrawals", Test: "TestHoles", height: func(a *spec.Activations) uint64 { return a.ExactWithdrawals }, check: exactWithdrawals, late: true,
 	},
 	{
-		Name: "unique-pegins", Hole: "a deposit may be minted twice", Signer: "withholds when a block names it twice; earlier blocks are the wallet's to know",
+		Name: "unique-pegins", Hole: "a deposit may be minted twice", Signer: "withholds when a block names it twice; the bridge, when its branch minted it before",
 		Key: "uniquePegins", Test: "TestHoles", height: func(a *spec.Activations) uint64 { return a.UniquePegins }, check: uniquePegins,
 	},
 	{
-		Name: "request-log", Hole: "a peg-out may be requested by the log of a contract's creation", Signer: "withholds from blocks that propose payments until the wallet judges them",
-		Why: "what a log is worth is a rule of the bridge", Test: "TestPeg",
+		Name: "request-log", Hole: "a log of any contract, or of its creation, may request a peg-out", Signer: "the bridge judges payments by the requests: from `strictPegouts` on logs of the bridge contract alone, whoever called",
+		Why: "what the wallet knows gates approval, never an import", Test: "TestJudgedByBridge",
+	},
+	{
+		Name: "deposits", Hole: "an output that a miner can take, or that nobody can spend, is credited", Signer: "the bridge approves deposits that it followed to the required depth, once, each credit to the gwei; by the strict reading from `strictPegins` on",
+		Why: "what the wallet knows gates approval, never an import", Test: "TestScripts",
+	},
+	{
+		Name: "payments", Hole: "a payment may burn its coins as fees, repeat an input, spend again what is spent, keep the change back", Signer: "the bridge refuses each by name",
+		Why: "what the wallet knows gates approval, never an import", Test: "TestPaymentHoles",
+	},
+	{
+		Name: "payouts", Hole: "up to a height the signatures of finalised payments are not checked", Signer: "the bridge checks count, txids and witnesses of every block that is approved",
+		Why: "what the wallet knows gates approval, never an import", Test: "TestCarrierHoles",
+	},
+	{
+		Name: "payout-signatures", Hole: "whoever comes first fills the places for signatures", Signer: "the bridge takes those of members alone, and all of them",
+		Why: "what a member signs is no property of a block", Test: "TestSignatureHoles",
+	},
+	{
+		Name: "off-branch", Hole: "a payment signed on a branch that was left can still be spent", Signer: "the bridge approves and signs on another branch only what spends an input of it too",
+		Why: "what a member signs is no property of a block", Test: "TestPayments",
+	},
+	{
+		Name: "payment-lock", Hole: "payments of ranges that exclude each other are signed", Signer: "locks on the range end before it signs its payments",
+		Why: "what a member signs is no property of a block", Test: "TestSignPayments",
 	},
 	{
 		Name: "exact-aux-header", Hole: "bits, height and chain id of a proof's header are unchecked", Signer: "withholds unless they are those of C9, the last carrier and the chain",

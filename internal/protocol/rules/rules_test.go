@@ -430,7 +430,7 @@ func TestHolesAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	var tests strings.Builder
-	for _, dir := range []string{".", "../../../actors/chain"} {
+	for _, dir := range []string{".", "../../../actors/chain", "../../../actors/bridge"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
 		if err != nil {
 			t.Fatal(err)
