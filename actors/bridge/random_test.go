@@ -277,14 +277,14 @@ func (x *explorer) burn() record.Content {
 func requestLog(amount uint64, destination string) message.PegLog {
 	wei := new(big.Int).Mul(big.NewInt(int64(amount)), big.NewInt(10_000_000_000))
 	wei.Add(wei, big.NewInt(42))
-	data := make([]byte, 128)
+	data := make([]byte, 96+96)
 	data[31] = 64
 	wei.FillBytes(data[32:64])
 	data[95] = byte(len(destination))
 	copy(data[96:], destination)
 	return message.PegLog{
 		HasTo: true, To: peg.BridgeAddress, Emitter: peg.BridgeAddress,
-		Topics: []message.Topic{{Value: peg.RequestTopic}, {Value: common.Hash{31: 5}}}, Data: append(data, make([]byte, 32)...),
+		Topics: []message.Topic{{Value: peg.RequestTopic}, {Value: common.Hash{31: 5}}}, Data: data,
 	}
 }
 

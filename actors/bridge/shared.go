@@ -7,7 +7,7 @@ import (
 )
 
 // Shared returns what of the state depends on blocks alone: the head's branch as far as
-// the state keeps it with its wallets, the transactions of the deposits it mints, and the
+// the state keeps it with its wallets, the transactions that these are computed from, and the
 // payments it proposes with what they spend. What this node signs, heard of other members,
 // followed of Bitcoin or was told by its operator is not in it, so it may begin another
 // node's journal. (architecture.md 2)
@@ -25,8 +25,11 @@ func (s *State) Shared() *State {
 			proposals[b.Payment.TxHash()]++
 		}
 		for _, id := range b.PegIns {
-			if d := s.Deposit(id.Txid); d != nil {
-				c.putDeposit(&Deposit{Txid: d.Txid, Raw: d.Raw, Block: id.Block, State: d.State, Reason: d.Reason, Root: d.Root, Number: d.Number, tx: d.tx})
+			c.takeOver(s.Deposit(id.Txid))
+		}
+		if b.Payment != nil { // it may spend what no block minted
+			for _, in := range b.Payment.TxIn {
+				c.takeOver(s.Deposit(in.PreviousOutPoint.Hash))
 			}
 		}
 		if b.Root == s.Base.Root {
@@ -43,4 +46,11 @@ func (s *State) Shared() *State {
 		return true
 	})
 	return c
+}
+
+// takeOver keeps a deposit's transaction without its place in Bitcoin.
+func (s *State) takeOver(d *Deposit) {
+	if d != nil {
+		s.putDeposit(&Deposit{Txid: d.Txid, Raw: d.Raw, Block: d.Block, State: d.State, Reason: d.Reason, Root: d.Root, Number: d.Number, tx: d.tx})
+	}
 }
