@@ -2,9 +2,7 @@ package node
 
 import (
 	"context"
-	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/btcsuite/btcd/chaincfg"
 
@@ -22,34 +20,17 @@ import (
 // bitcoinName is the edge to Bitcoin.
 const bitcoinName = actorbridge.BitcoinEdge
 
-const (
-	// bitcoinEvery is how often a Bitcoin node is asked for a new tip, as legacy does.
-	// (peg.md A1)
-	bitcoinEvery = time.Second
-	// bitcoinPause bounds the pause between attempts to reach a node that is away.
-	bitcoinPause = 10 * time.Second
-	// bitcoinAgain is after what time the same kind of trouble is told with another text.
-	bitcoinAgain = time.Minute
-	// bitcoinCalls is how many transactions are fetched or sent at once.
-	bitcoinCalls = 4
-)
+// bitcoinCalls is how many transactions are fetched or sent at once.
+const bitcoinCalls = 4
 
-// bitcoinEdge executes the bridge actor's effects on a Bitcoin node. While the node is
-// away it answers once and asks on; trouble that lasts is one message and one line.
+// bitcoinEdge executes the bridge actor's effects on a Bitcoin node.
 type bitcoinEdge struct {
 	reader  *bitcoin.Reader
+	watch   *bitcoin.Watch
 	content func(record.Content) ([]byte, error)
-	log     *slog.Logger
 	stop    func(cause error)
 	calls   chan struct{} // a place for each call at once
-	every   time.Duration
 	running sync.WaitGroup
-
-	mu      sync.Mutex
-	spoken  bool // an answer of this run told where the chain is
-	trouble fault.Grade
-	reason  string
-	told    time.Time
 }
 
 // bitcoinNetwork is the Bitcoin network of this node.
@@ -87,10 +68,10 @@ func (n *Node) openBitcoin(c *spec.Chain) error {
 	if err != nil {
 		return err
 	}
+	reader := bitcoin.NewReader(node, federation, bitcoin.NetworkName(n.bitcoinNetwork()))
 	n.bitcoin = &bitcoinEdge{
-		reader:  bitcoin.NewReader(node, federation, bitcoin.NetworkName(n.bitcoinNetwork())),
-		content: n.content, log: n.log.With("edge", string(bitcoinName)), stop: n.stopFor,
-		calls: make(chan struct{}, bitcoinCalls), every: bitcoinEvery,
+		reader: reader, watch: bitcoin.NewWatch(reader, n.log.With("edge", string(bitcoinName))),
+		content: n.content, stop: n.stopFor, calls: make(chan struct{}, bitcoinCalls),
 	}
 	return nil
 }
@@ -107,88 +88,27 @@ func (e *bitcoinEdge) Execute(ctx context.Context, r actors.Request) {
 	}
 }
 
-// follow asks until there is something to tell.
 func (e *bitcoinEdge) follow(ctx context.Context, m *message.FollowBitcoin, reply func(core.Message)) {
-	for pause := e.every; ; {
-		followed, err := e.reader.Follow(ctx, m)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			if away := e.away(err); away != nil {
-				reply(away)
-				return
-			}
-			pause = min(2*pause, bitcoinPause)
-		case followed != nil:
-			e.back(followed)
-			reply(followed)
-			return
-		default:
-			pause = e.every
-		}
-		if !sleep(ctx, pause) {
-			return
-		}
+	switch followed, away := e.watch.Follow(ctx, m); {
+	case followed != nil:
+		reply(followed)
+	case away != nil:
+		reply(away)
 	}
 }
 
-// away notes trouble. It is nil when the same was told already.
-func (e *bitcoinEdge) away(err error) *message.BitcoinAway {
-	grade, reason := fault.Temporary, err.Error()
-	if fault.Is(err, fault.Invalid) {
-		grade = fault.Invalid
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	same := e.trouble == grade && (e.reason == reason || time.Since(e.told) < bitcoinAgain)
-	e.trouble, e.reason = grade, reason
-	if same {
-		return nil
-	}
-	e.told = time.Now()
-	e.log.Warn("Bitcoin cannot be followed, it is asked again", "error", err)
-	return &message.BitcoinAway{Grade: uint8(grade), Reason: reason}
-}
-
-// back notes that the node answers.
-func (e *bitcoinEdge) back(followed *message.BitcoinFollowed) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.trouble != 0 || !e.spoken {
-		e.log.Info("Bitcoin is followed", "tip", followed.Tip.Height, "hash", followed.Tip.Hash.String())
-	}
-	e.spoken, e.trouble, e.reason = true, 0, ""
-}
-
-// now says what the trouble is, if there is any.
-func (e *bitcoinEdge) now() (reason string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.reason
-}
-
-// fetch asks until the node gives the transaction or says that it has none.
 func (e *bitcoinEdge) fetch(ctx context.Context, m *message.FetchTransaction, reply func(core.Message)) {
-	for pause := e.every; ; pause = min(2*pause, bitcoinPause) {
+	enter := func() func() {
 		if !e.enter(ctx) {
-			return
+			return nil
 		}
-		fetched, err := e.reader.Fetch(ctx, m)
-		e.leave()
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err == nil:
-			reply(fetched)
-			return
-		case !fault.Is(err, fault.Temporary):
-			reply(&message.TransactionMissing{Txid: m.Txid, Block: m.Block, Reason: err.Error()})
-			return
-		}
-		if !sleep(ctx, pause) {
-			return
-		}
+		return e.leave
+	}
+	switch fetched, missing := e.watch.Fetch(ctx, m, enter); {
+	case fetched != nil:
+		reply(fetched)
+	case missing != nil:
+		reply(missing)
 	}
 }
 
@@ -218,15 +138,3 @@ func (e *bitcoinEdge) enter(ctx context.Context) bool {
 }
 
 func (e *bitcoinEdge) leave() { <-e.calls }
-
-// sleep returns false when ctx ends before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

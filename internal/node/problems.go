@@ -31,7 +31,7 @@ func (n *Node) problems() map[health.Code]string {
 		p[health.ExecutionAway] = fmt.Sprintf("execution layer is behind: %d payloads are being fed", behind)
 	}
 	if n.bitcoin != nil {
-		if reason := n.bitcoin.now(); reason != "" {
+		if reason := n.bitcoin.watch.Trouble(); reason != "" {
 			p[health.BitcoinAway] = "Bitcoin: " + clip(reason)
 		}
 	}

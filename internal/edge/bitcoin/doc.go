@@ -4,7 +4,7 @@
 //
 //	client, err := bitcoin.Dial(bitcoin.ClientOptions{URL: "http://127.0.0.1:8332", CookieFile: cookie})
 //	reader := bitcoin.NewReader(client, federation, "main")
-//	followed, err := reader.Follow(ctx, request) // nil while there is nothing new
+//	followed, away := bitcoin.NewWatch(reader, log).Follow(ctx, request)
 //	fetched, err := reader.Fetch(ctx, request)
 //	result := reader.Broadcast(ctx, txid, raw)
 //
@@ -23,5 +23,5 @@
 // # Layout
 //
 // [Node] is what a Bitcoin node can do, [Client] does it over JSON-RPC, [Reader] answers
-// the effects of the bridge actor with any Node. Waiting and repeating are the caller's.
+// the effects of the bridge actor with any Node, and [Watch] waits until it can.
 package bitcoin

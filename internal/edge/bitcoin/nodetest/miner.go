@@ -78,7 +78,7 @@ func (m *Miner) Mine(ctx context.Context, n int) (hashes []chainhash.Hash, err e
 		if err := m.refresh(ctx); err != nil {
 			return hashes, err
 		}
-		txs, err := m.mempool(ctx)
+		txs, err := m.Mempool(ctx)
 		if err != nil {
 			return hashes, err
 		}
@@ -238,8 +238,8 @@ func (m *Miner) submit(ctx context.Context, block *wire.MsgBlock) error {
 	return nil
 }
 
-// mempool returns what waits for a block, parents before children.
-func (m *Miner) mempool(ctx context.Context) (ordered []*wire.MsgTx, err error) {
+// Mempool returns what waits for a block, parents before children.
+func (m *Miner) Mempool(ctx context.Context) (ordered []*wire.MsgTx, err error) {
 	var ids []string
 	if err := m.p.call(ctx, &ids, "getrawmempool"); err != nil {
 		return nil, err
@@ -320,7 +320,7 @@ func (m *Miner) Pay(ctx context.Context, outputs ...*wire.TxOut) (*wire.MsgTx, e
 	if err != nil {
 		return nil, err
 	}
-	pending, err := m.mempool(ctx)
+	pending, err := m.Mempool(ctx)
 	if err != nil {
 		return nil, err
 	}
