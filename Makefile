@@ -99,9 +99,11 @@ e2e-geth: build ## The node against a real geth, which is installed into bin/: t
 BTCD := github.com/btcsuite/btcd@$(shell $(GO) list -m -f '{{.Version}}' github.com/btcsuite/btcd 2>/dev/null)
 
 .PHONY: e2e-btcd
-e2e-btcd: build ## The Bitcoin edge against a real btcd, which is installed into bin/, and Bitcoin Core where BITCOIND names one
+e2e-btcd: build ## Coins in and out between a real btcd and a real geth, both installed into bin/, with kill -9 of all; also Bitcoin Core where BITCOIND names one
 	GOBIN='$(CURDIR)/bin' $(GO) install $(BTCD)
+	GOBIN='$(CURDIR)/bin' $(GO) install $(GETH)
 	ALYS_BTCD='$(CURDIR)/bin/btcd' $(GO) test -count=1 -timeout 10m -v -run '^TestRealNode' ./internal/edge/bitcoin
+	ALYS_BTCD='$(CURDIR)/bin/btcd' ALYS_GETH='$(CURDIR)/bin/geth' ALYS_BIN='$(CURDIR)/$(BIN)' $(GO) test -count=1 -timeout 20m -v -run '^TestBitcoinLane' ./internal/node
 
 # Seeded runs of journal-crash, and bits of each byte that journal-flips flips.
 CRASH_RUNS ?= 2000

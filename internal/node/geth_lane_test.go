@@ -35,6 +35,8 @@ type programRun struct {
 	binary string
 	dir    string
 	geth   *geth
+	flags  []string // of the chain; --dev when there are none
+	vars   []string // variables of its environment
 	run    *exec.Cmd
 	output bytes.Buffer
 }
@@ -42,9 +44,13 @@ type programRun struct {
 func (p *programRun) start() {
 	p.t.Helper()
 	p.output.Reset()
-	p.run = exec.Command(p.binary, "node", "--dev", "--data-dir", p.dir, "--rpc.addr", "", "--metrics.addr", "", "--miner.dev-interval", "1s",
-		"--engine-url", p.geth.url(), "--jwt-secret", p.geth.secretFile())
-	p.run.Env = p.environ()
+	flags := p.flags
+	if len(flags) == 0 {
+		flags = []string{"--dev"}
+	}
+	p.run = exec.Command(p.binary, append([]string{"node", "--data-dir", p.dir, "--rpc.addr", "", "--metrics.addr", "", "--miner.dev-interval", "1s",
+		"--engine-url", p.geth.url(), "--jwt-secret", p.geth.secretFile()}, flags...)...)
+	p.run.Env = append(p.environ(), p.vars...)
 	p.run.Stdout, p.run.Stderr = &p.output, &p.output
 	if err := p.run.Start(); err != nil {
 		p.t.Fatal(err)
@@ -67,14 +73,22 @@ func (p *programRun) kill() {
 
 // status is what alys status says; nil while the node does not answer.
 func (p *programRun) status() *Status {
-	status := exec.Command(p.binary, "status", "--json", "--data-dir", p.dir)
-	status.Env = p.environ()
-	out, err := status.Output()
 	var s Status
-	if err != nil || json.Unmarshal(out, &s) != nil || !s.Running {
+	if p.ask(&s, "status") != nil || !s.Running {
 		return nil
 	}
 	return &s
+}
+
+// ask reads what a command of the program answers as JSON.
+func (p *programRun) ask(answer any, command ...string) error {
+	c := exec.Command(p.binary, append(command, "--json", "--data-dir", p.dir)...)
+	c.Env = p.environ()
+	out, err := c.Output()
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(out, answer)
 }
 
 // await waits until the running node has the height.
