@@ -41,6 +41,7 @@ func runScripts(t *testing.T, dir string) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await":      awaitCommand,
+			"awaitpeg":   awaitPegCommand,
 			"buildnext":  buildNextCommand,
 			"code":       codeCommand,
 			"flipchunk":  flipChunkCommand,
