@@ -59,7 +59,7 @@ func (b *payBook) Fields(f *record.Fields) {
 // Order is a range whose payments this member is to sign.
 type Order struct {
 	Start, End common.Hash
-	Reason     string // of the last alarm
+	Reason     string // those of the alarms
 }
 
 // Fields implements record.Record.

@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/ethereum/go-ethereum/common"
@@ -160,10 +161,17 @@ func (x *turn) reconsider() {
 	}
 }
 
-// note raises the alarm once for each reason that keeps a range from being signed.
+// maxReasons bounds the reasons that an order remembers, in bytes.
+const maxReasons = 4096
+
+// note raises the alarm once for each reason that keeps a range from being signed: the
+// payments of a range may have different ones, and all are tried again at every change.
 func (x *turn) note(o *Order, v Verdict, root common.Hash, txid chainhash.Hash) bool {
-	if o.Reason != v.Reason {
-		o.Reason = v.Reason
+	if !strings.Contains(o.Reason, v.Reason) {
+		if len(o.Reason)+len(v.Reason) > maxReasons {
+			o.Reason = ""
+		}
+		o.Reason += v.Reason + "\n"
 		x.alarmPayment(v.Rule, "payments are not signed yet: "+v.Reason, root, txid)
 	}
 	return false
