@@ -100,6 +100,10 @@ func (w *world) mine() {
 	if w.oneIn(3, "some wait") {
 		without = w.src.Int("wait", 0, 2)
 	}
+	if w.oneIn(6, "forgotten") {
+		// Mempools are full: payments that no block has are gone.
+		w.bitcoin.mempool = slices.DeleteFunc(w.bitcoin.mempool, func(tx *wire.MsgTx) bool { return w.deposits[tx.TxHash()] == nil })
+	}
 	w.bitcoin.rate = uint64(w.src.Int("rate", 0, 20)) * 1000
 	w.bitcoin.mine(without)
 	w.say("Bitcoin block %d with %d transactions", w.bitcoin.tip().Height, len(w.bitcoin.chain[len(w.bitcoin.chain)-1].txs)-1)
@@ -375,6 +379,9 @@ func (w *world) restart() {
 	}
 	w.say("member %d crashes", n.index)
 	n.crash(w.oneIn(2, "performed"))
+	if !w.oneIn(4, "timers later") {
+		n.wake()
+	}
 }
 
 // askAgain offers blocks anew, to members that have their parents now.

@@ -70,10 +70,9 @@ func (w *world) checkBitcoin() {
 	w.stats.Paid = max(w.stats.Paid, len(paid))
 }
 
-// checkDeep: what a member approves is as deep in Bitcoin as it sees it. One that Bitcoin
-// does not answer sees an older one.
+// checkDeep: what a member approves that has followed Bitcoin to its tip is deep there.
 func (w *world) checkDeep(n *node, b *block) {
-	if n.away {
+	if n.bridge().Following.Top != w.bitcoin.tip() {
 		return
 	}
 	for _, id := range b.PegIns {

@@ -38,5 +38,6 @@
 //	run.go      a run and its counts
 //	model.go    wallets computed by other means
 //	check.go    what holds after every action
+//	rivals.go   payments on different branches
 //	settle.go   what holds once everybody knows everything
 package peg

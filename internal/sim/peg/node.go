@@ -44,6 +44,9 @@ type node struct {
 	answered map[chainhash.Hash]bool        // the signer signed
 }
 
+// maxAlarms is how often the same alarm may be raised: each order to sign raises its own.
+const maxAlarms = 60
+
 // entry is one turn as a journal has it.
 type entry struct {
 	typ   string
@@ -172,7 +175,10 @@ func (n *node) fact(m core.Message) {
 	n.ledger.fold(m)
 	switch m := m.(type) {
 	case *message.PegAlarm:
-		n.alarms[m.Rule]++
+		n.alarms[m.Rule+m.Reason]++
+		if n.alarms[m.Rule+m.Reason] > maxAlarms {
+			n.w.fail("an alarm is told once", n, "%s: %s", m.Rule, m.Reason)
+		}
 		n.w.stats.Alarms[m.Rule]++
 	case *message.PegHalted:
 		n.halted = true

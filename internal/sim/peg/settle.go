@@ -129,6 +129,7 @@ func (w *world) done() bool {
 // the same facts.
 func (w *world) checkEnd() {
 	done := w.done()
+	w.checkRivals()
 	for _, n := range w.nodes {
 		n.tell(w.best())
 	}
@@ -147,6 +148,9 @@ func (w *world) checkEnd() {
 		w.fail("what is asked for is paid", nil, "%s", w.open())
 	default:
 		w.stats.Stuck++
+	}
+	for _, n := range w.nodes {
+		n.crash(false)
 	}
 	if w.deep {
 		return // what was minted may be gone from Bitcoin

@@ -17,7 +17,7 @@ import (
 const steps = 60
 
 // suiteSeeds is how many runs the fast suite does, the same every time.
-const suiteSeeds = 60
+const suiteSeeds = 120
 
 func number(t *testing.T, name string, otherwise int) int {
 	t.Helper()
