@@ -79,8 +79,9 @@ reorg: ## Properties of reorganisations on all processors (RUNS=20000), then del
 PEG_RUNS = $(if $(filter command,$(firstword $(origin RUNS))),$(RUNS),3000)
 
 .PHONY: sim-peg
-sim-peg: ## The peg through reorganisations of both chains, lies, thefts and crashes, RUNS=3000 new runs
+sim-peg: ## The peg through reorganisations of both chains, lies, thefts and crashes, RUNS=3000 new runs, then deliberate bugs that they must catch
 	ALYS_PEG_RANDOM=1 $(GO) test -count=1 -timeout 60m -v -run '^TestProperties$$' ./internal/sim/peg -rapid.checks=$$(($(PEG_RUNS) / $$(nproc)))
+	ALYS_PEG_MUTANTS=300 $(GO) test -count=1 -timeout 60m -v -run '^TestMutants$$' ./internal/sim/peg
 
 .PHONY: reorg-seeds
 reorg-seeds: ## The scenarios of seeds 0 to RUNS, the same every time, then the deliberate bugs
