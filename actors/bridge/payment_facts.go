@@ -58,9 +58,18 @@ func (x *turn) tellPayment(txid chainhash.Hash) {
 		x.out.Fact(&message.PaymentChanged{
 			Txid: p.Txid, State: state, Reason: reason, Root: told.Root, Number: number, Signers: told.Signers, Fee: p.fee(),
 			Raw: record.NewContent(raw), BitcoinBlock: p.Mined.Hash, BitcoinHeight: p.Mined.Height, BitcoinTip: x.Following.Top.Height,
+			Members: p.members(),
 		})
 	}
 	x.tellPaid(p, state == message.PaymentConfirmed)
+}
+
+// members names those whose signatures are known, one bit each.
+func (p *Payment) members() (set uint64) {
+	for i := range p.Signatures {
+		set |= 1 << (p.Signatures[i].Member & 63)
+	}
+	return set
 }
 
 // tellPaid emits in which state the requests of a payment are by it: each step of a life
