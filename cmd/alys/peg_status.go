@@ -83,3 +83,33 @@ func printTotals(w io.Writer, height uint64, t *peg.Totals) {
 	printf(w, "         uncredited %s, fetched %s, stray %s, ignored %s, dust %d wei, unbacked %d gwei, %d transactions unknown\n",
 		bitcoins(int64(t.Uncredited)), bitcoins(int64(t.Fetched)), bitcoins(int64(t.Stray)), bitcoins(int64(t.Ignored)), t.DustWei, t.UnbackedGwei, t.Unknown)
 }
+
+// printPegLine prints what status shows of the peg.
+func printPegLine(w io.Writer, s *peg.Summary) {
+	in, out := s.Counts[peg.Deposits.String()], s.Counts[peg.Requests.String()]
+	waiting := func(of map[string]peg.Count, states ...string) (n uint64) {
+		for _, state := range states {
+			n += of[state].Entries
+		}
+		return n
+	}
+	printf(w, "Bitcoin    %s\n", bitcoinText(&s.Bitcoin))
+	printf(w, "peg        %s BTC locked in %d coins, minted %s, drift %s; %d deposits and %d requests under way\n",
+		bitcoins(int64(s.Wallet.Totals.Locked)), s.Wallet.Totals.Coins, bitcoins(int64(s.Wallet.Totals.Minted)), bitcoins(s.Wallet.Totals.Drift),
+		waiting(in, "seen", "confirmed", "queued", "proposed"), waiting(out, "requested", "carried", "proposed", "finalised"))
+	if s.Halted != nil {
+		printf(w, "peg        HALTED since %s: %s\n", s.Halted.Since, s.Halted.Reason)
+	}
+	if a := s.Alarms; a.Count > 0 && a.Last != nil {
+		printf(w, "peg        %d alarms, the last %s: %s\n", a.Count, a.Last.Rule, a.Last.Reason)
+	}
+	signed := 0
+	for _, m := range s.Members {
+		if m.LastMillis > 0 {
+			signed++
+		}
+	}
+	if signed > 0 {
+		printf(w, "signers    %d of %d members have signed a payment\n", signed, len(s.Members))
+	}
+}

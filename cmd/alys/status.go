@@ -154,6 +154,9 @@ func printRunning(w io.Writer, s node.Status) {
 	if s.Chain.ClockStepped {
 		clock = "stepped"
 	}
+	if s.Peg != nil {
+		printPegLine(w, s.Peg)
+	}
 	printf(w, "producing  %s, blocks %d, slots skipped %d\n", producing, s.Chain.Produced, s.Chain.SlotsSkipped)
 	printf(w, "inbox      %d waiting, %d dropped, %d turns failed\n", s.Inbox, s.Dropped, s.FailedTurns)
 	printf(w, "clock      %s\nmemory     %d MiB\n", clock, s.MemoryMB)

@@ -10,6 +10,9 @@ const (
 	Syncing          Code = "syncing"
 	ExecutionAway    Code = "execution_away"
 	BitcoinAway      Code = "bitcoin_away"
+	BitcoinBehind    Code = "bitcoin_behind"
+	PegHalted        Code = "peg_halted"
+	PegUnbalanced    Code = "peg_unbalanced"
 	PaymentsUnsigned Code = "payments_unsigned"
 	SigningHeld      Code = "signing_held"
 	ClockStepped     Code = "clock_stepped"
@@ -40,6 +43,9 @@ var kinds = []Kind{
 	{Stopping, true, "the node is stopping", "wait"},
 	{ExecutionAway, true, "the execution client is away or behind", "look at the execution client; the node tries again by itself"},
 	{BitcoinAway, true, "the Bitcoin node is away, behind, or not the right one", "look at the Bitcoin node; this node tries again by itself"},
+	{PegUnbalanced, true, "the sums of the peg's wallet do not balance", "stop, run alys peg verify, and report it"},
+	{PegHalted, true, "the peg stands still: Bitcoin left blocks as deep as deposits need", "compare what was minted with Bitcoin, then alys peg resume"},
+	{BitcoinBehind, false, "Bitcoin is not followed to the tip of its node yet", "wait: deposits and payments are late, nothing is lost"},
 	{Syncing, true, "the head is older than the chain's slots allow", "wait, or look at peers and producers"},
 	{SigningHeld, true, "the node signs nothing since an incident of its journal", "alys signing status"},
 	{ClockStepped, true, "the wall clock moved against the monotonic clock: production is off", "correct the clock, or restart the node"},

@@ -3,6 +3,7 @@ package metrics
 import (
 	"strconv"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
@@ -61,14 +62,19 @@ type legacy struct {
 	production           counter
 	lastFinalized        prometheus.Gauge
 	lastProcessed        prometheus.Gauge
+	pegIns               counter
+	pegInAmount          prometheus.Gauge
+	bitcoinMonitor       counter
 	buildCalls           counter
 	commitCalls          counter
 	rpcRequests          counter
 	rpcDuration          histogram
+
+	produced common.Hash // root of the last block of ours
 }
 
 // gossipTypes are the messages of legacy's topics (wire.md 9.4).
-var gossipTypes = []string{"consensus_block", "approve_block", "queue_pow", "pegout_signatures"}
+var gossipTypes = []string{"consensus_block", "approve_block", "queue_pow", "pegout_sigs"}
 
 func (s *Set) registerLegacy(methods []string) {
 	authorities := label{name: "authority_index"}
@@ -85,17 +91,17 @@ func (s *Set) registerLegacy(methods []string) {
 	l.createAuxBlock = s.counter("create_aux_block_calls_total", "Requests for merge-mining work.", status(called, success, failed))
 	l.submitAuxBlock = s.counter("auxpow_submit_block_calls_total", "Proofs handed in by miners.", status(called, success, failed))
 	l.hashesProcessed = s.histogram("auxpow_hashes_processed", "Blocks of a range that was finalised.", prometheus.ExponentialBuckets(1, 2, 14))
-	s.counter("chain_pegin_totals", "Peg-ins; 0 in this version.", status("add", "remove", "process"))
-	s.gauge("chain_total_pegin_amount", "Amount of peg-ins processed; 0 in this version.")
+	l.pegIns = s.counter("chain_pegin_totals", "Deposits that became deep enough (add), that blocks of the head's branch minted (process), and those that wait no more (remove).", status("add", "remove", "process"))
+	l.pegInAmount = s.gauge("chain_total_pegin_amount", "Satoshi that blocks connected in this run minted.")
 	l.processAttempts = s.counter("chain_process_block_attempts_total", "Blocks taken in, from outside or our own.")
 	l.processTotals = s.counter("chain_process_block_totals", "Blocks connected (success) or refused (rejected, by grade).", status(success, rejected), reasons(fault.Invalid, fault.CannotJudge))
 	l.gossip = s.counter("chain_network_gossip_totals", "Gossip messages admitted (success) and given to the network (published).", label{"message_type", gossipTypes}, status(success, failed, "published"))
 	l.lastApproved = s.gauge("last_approved_block", "Height of the last block that this node approved, its own included.")
 	l.blockHeight = s.gauge("chain_block_height", "Height of the head.")
-	s.counter("chain_btc_block_monitor_totals", "Bitcoin blocks looked at; 0 in this version, and one series for all heights.", label{"block_height", []string{unbounded}}, status(success, failed))
+	l.bitcoinMonitor = s.counter("chain_btc_block_monitor_totals", "Transactions to the federation in Bitcoin blocks: deposits (queued), and those that credit nobody (ignored). One series for all heights.", label{"block_height", []string{unbounded}}, status("queued", "ignored"))
 	s.gauge("chain_discovered_peers", "Peers discovered; 0 in this version.")
 	s.counter("chain_syncing_operation_totals", "Range requests of synchronisation; 0 in this version, and one series for all heights.", label{"start_height", []string{unbounded}}, status(success, failed))
-	l.production = s.counter("chain_block_production_totals", "Slots of ours that gave a block or none.", label{"message_type", []string{"attempted"}}, status(success, failed))
+	l.production = s.counter("chain_block_production_totals", "Slots of ours that gave a block or none.", label{"message_type", []string{"attempted", "pegouts_created"}}, status(success, failed))
 	l.lastFinalized = s.gauge("chain_last_finalized_block", "Height of the block that carries the newest work, as legacy counts it; the finalised height is alys_chain_finalized_height.")
 	l.lastProcessed = s.gauge("chain_last_processed_block", "Height of the block connected last.")
 	l.buildCalls = s.counter("engine_build_block_calls_total", "Payloads asked of the execution layer.", status(called, success, failed), reasons(fault.Temporary, fault.CannotJudge, fault.Invalid))
@@ -118,6 +124,7 @@ func (l *legacy) fact(s *Set, m any) {
 		l.production.inc("attempted", success)
 		l.processAttempts.inc()
 		l.lastApproved.Set(float64(m.Number)) // the author approves by signing
+		l.produced = m.Root
 	case *message.SlotSkipped:
 		l.producedBlocks.inc("error")
 		l.slotClaims.inc(success) // ours, and acted on
@@ -135,6 +142,8 @@ func (l *legacy) fact(s *Set, m any) {
 		l.lastFinalized.Set(float64(m.CarrierNumber))
 	case *message.ApprovalMade:
 		l.lastApproved.Set(float64(m.Number))
+	default:
+		l.pegFact(m)
 	}
 }
 

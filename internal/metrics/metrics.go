@@ -94,6 +94,8 @@ func (s *Set) Received(m core.Message) {
 		s.legacy.gossip.inc("approve_block", success)
 	case *message.QueueWork:
 		s.legacy.gossip.inc("queue_pow", success)
+	case *message.SignaturesReceived:
+		s.legacy.gossip.inc("pegout_sigs", success)
 	case *message.CreateAuxBlock:
 		s.legacy.createAuxBlock.inc(called)
 	case *message.SubmitAuxBlock:
@@ -117,6 +119,8 @@ func (s *Set) Asked(edge core.Edge, request core.Message) {
 		s.legacy.gossip.inc("consensus_block", "published")
 	case *message.PublishApproval:
 		s.legacy.gossip.inc("approve_block", "published")
+	case *message.PublishSignatures:
+		s.legacy.gossip.inc("pegout_sigs", "published")
 	case *message.PublishWork:
 		s.legacy.gossip.inc("queue_pow", "published")
 	}

@@ -33,6 +33,7 @@ func (t *Telemetry) register() {
 	f.journal()
 	f.scrubber()
 	f.runtime()
+	f.peg(registry, value)
 	for _, k := range health.Problems() {
 		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "alys_health_problem", Help: "1 while the node has the problem; /readyz says more.", ConstLabels: prometheus.Labels{"code": string(k.Code)},

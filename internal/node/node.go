@@ -47,6 +47,7 @@ type Node struct {
 	index       *index.Index    // nil when it cannot be used
 	ledger      *peg.Ledger     // of the peg; nil when it cannot be used
 	backend     *rpcBackend
+	pegSeen     pegGlance
 	notary      *Notary // nil without index; of one goroutine at a time
 	memo        *memo.Memo
 	embedded    *engine.Embedded

@@ -10,6 +10,7 @@ import (
 	"github.com/AnduroProject/alys-go/actors/bridge"
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/edge/rpc"
+	"github.com/AnduroProject/alys-go/internal/health"
 	"github.com/AnduroProject/alys-go/internal/progress"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
@@ -215,4 +216,21 @@ func (n *Node) ResumePeg(ctx context.Context, reason string) error {
 	}
 	n.log.Warn("the peg goes on by an operator's decision", "reason", reason)
 	return nil
+}
+
+// pegProblems adds what is wrong with the peg. Bitcoin that is away is the edge's to say.
+func (n *Node) pegProblems(p map[health.Code]string) {
+	s := n.glance()
+	if s == nil {
+		return
+	}
+	if s.Halted != nil {
+		p[health.PegHalted] = "the peg is halted since " + s.Halted.Since + ": " + clip(s.Halted.Reason)
+	}
+	if !s.Wallet.Totals.Exact() {
+		p[health.PegUnbalanced] = fmt.Sprintf("the sums of the peg's wallet at block %d do not balance", s.Wallet.Height)
+	}
+	if b := &s.Bitcoin; n.config.Bitcoin && b.Lost == "" && b.Height+bitcoinLag < b.NodeHeight {
+		p[health.BitcoinBehind] = fmt.Sprintf("Bitcoin is followed to %d of %d", b.Height, b.NodeHeight)
+	}
 }

@@ -38,6 +38,7 @@ func (n *Node) problems() map[health.Code]string {
 	if reason := n.pegSigner.now(); reason != "" {
 		p[health.PaymentsUnsigned] = clip(reason)
 	}
+	n.pegProblems(p)
 	if failed := n.runtime.Counts().Failed; failed > 0 {
 		p[health.TurnsFailed] = fmt.Sprintf("%d turns failed in this run: see the log, and report it", failed)
 	}

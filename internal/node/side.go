@@ -13,6 +13,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/scrub"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/projections/heads"
+	"github.com/AnduroProject/alys-go/projections/peg"
 )
 
 // sideTasks starts what runs beside the sequencer: control socket, metrics,
@@ -79,6 +80,7 @@ type Status struct {
 	MemoryMB    uint64          `json:"memory_mb"`
 	HTTP        string          `json:"execution_rpc,omitempty"`
 	Execution   ExecutionStatus `json:"execution"`
+	Peg         *peg.Summary    `json:"peg,omitempty"`   // nil while the ledger cannot tell
 	Scrub       *scrub.Status   `json:"scrub,omitempty"` // nil when it is switched off
 	Warnings    []string        `json:"warnings"`
 }
@@ -119,6 +121,7 @@ func (n *Node) Status() Status {
 	if all, err := n.snapshots.List(); err == nil && len(all) > 0 {
 		s.Snapshot = all[0].Sequence
 	}
+	s.Peg = n.glance()
 	if n.scrubber != nil {
 		now := n.scrubber.Status()
 		s.Scrub = &now
