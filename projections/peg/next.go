@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/journal/derived"
@@ -36,16 +37,27 @@ func look(r derived.Reader, before []byte) (*outlook, error) {
 	if t != nil {
 		o.tip = *t
 	}
-	if n := len(o.chain.Times); n > 1 {
-		first, last := o.chain.Times[0], o.chain.Times[n-1]
-		if last.Number > first.Number && last.Time > first.Time {
-			o.chainPace = float64(last.Time-first.Time) / float64(last.Number-first.Number)
-		}
-	}
+	o.chainPace = pace(o.chain.Times)
 	if n := len(o.chain.Carriers); n > 2 {
 		o.rangePace = (o.chain.Carriers[n-1] - o.chain.Carriers[1]) / uint64(n-2) // genesis is no observation
 	}
 	return o, o.observe(r)
+}
+
+// pace is the median time between blocks in seconds, 0 while unknown: a chain that stood
+// still for a while is not slow.
+func pace(times []blockTime) float64 {
+	var gaps []float64
+	for i := 1; i < len(times); i++ {
+		if a, b := times[i-1], times[i]; b.Number > a.Number && b.Time >= a.Time {
+			gaps = append(gaps, float64(b.Time-a.Time)/float64(b.Number-a.Number))
+		}
+	}
+	if len(gaps) == 0 {
+		return 0
+	}
+	slices.Sort(gaps)
+	return gaps[len(gaps)/2]
 }
 
 // observe computes the time between Bitcoin blocks from their headers.
