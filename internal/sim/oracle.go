@@ -223,8 +223,8 @@ func (o *oracle) oneBranch(a, b message.BlockID) bool {
 	return on && known
 }
 
-// produced: a block of our own counts as approved; only its signature was asked for
-// another way.
+// produced: a carrier of our own was approved by a fact before; its lock may have ended
+// until it is signed.
 func (o *oracle) produced(v *view, f *message.BlockProduced) {
 	var b *known
 	if f.Signed.Data != nil {
@@ -239,7 +239,6 @@ func (o *oracle) produced(v *view, f *message.BlockProduced) {
 		delete(v.unsigned, b.root)
 		o.compatible(v, b.root, held)
 	}
-	o.locked(v, b.root, b.rangeEnd)
 }
 
 func (v *view) holds(end, carrier common.Hash) bool {
