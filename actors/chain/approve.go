@@ -67,10 +67,20 @@ func (x *turn) conclude(e *Entry, b *block.Block, v rules.Verdict, told bool) {
 // head's height it would not be executed for its own sake; but a member that approves
 // no carrier on it holds up the finality of all, when heads differ and none can grow.
 func (x *turn) executeFor(e *Entry, b *block.Block) {
-	if parent := x.Entry(e.Parent); x.waitsForParent(e, b) && parent.Status == Stored && !parent.Excluded && x.hasQuorum(parent) {
+	parent := x.Entry(e.Parent)
+	switch {
+	case !x.waitsForParent(e, b) || parent.Status != Stored || parent.Excluded:
+	case x.hasQuorum(parent):
 		x.schedule(parent)
+	case x.asked < maxAsked && e.Number > x.Head.Number:
+		// Who made e has the parent as its head: the approvals that are missing here.
+		x.asked++
+		x.out.Effect(PeersEdge, core.FireAndForget, &message.FetchBlocks{Root: parent.Root, From: parent.Number})
 	}
 }
+
+// maxAsked is how many blocks a turn asks peers for again to have their approvals.
+const maxAsked = 4
 
 // commit records that this member approves a block: the vote of its slot and, for
 // a carrier, the lock on its range end. The signature is asked for by the same

@@ -66,6 +66,7 @@ type turn struct {
 	bodies   map[common.Hash]*block.Signed // blocks executed in this turn; looked up only
 	faulty   map[common.Hash]bool          // blocks refused in this turn for what their root covers; looked up only
 	followed []message.PegBlock            // blocks executed in this turn, for the bridge actor
+	asked    int                           // blocks asked for again in this turn
 }
 
 // Handle implements core.Core.
