@@ -135,6 +135,7 @@ bench-chain: ## Blocks validated without and with execution, reorgs of depth 1, 
 .PHONY: bench-peg
 bench-peg: ## The peg: Bitcoin blocks scanned, proposals and signatures checked, coins chosen
 	$(GO) test -run '^$$' -bench 'ScanBlock|CheckSigner|SigHashes|VerifySignatures|Finalize|Propose|PegIn$$|PegOuts' -benchmem ./internal/protocol/peg
+	$(GO) test -run '^$$' -bench Ledger -timeout 30m ./projections/peg -pegs 1000000
 	$(GO) test -run '^$$' -bench 'JudgeProposal|Collect|PlanPayment' -benchmem ./actors/bridge
 
 # How long each cell of bench-journal runs; a smoke run takes 50ms.
