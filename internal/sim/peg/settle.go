@@ -106,15 +106,21 @@ func (w *world) best() *block {
 	return best
 }
 
-// done reports whether everything is paid that was asked for.
+// done reports whether everything is paid that was asked for, and minted that was paid.
 func (w *world) done() bool {
 	for _, n := range w.nodes {
 		if n.head.Number != w.blocks[len(w.blocks)-1].Number-1 {
 			return false
 		}
 		s := n.bridge()
-		if len(s.Block(s.Head.Root).Wallet.Pending) > 0 {
+		head := s.Block(s.Head.Root)
+		if len(head.Wallet.Pending) > 0 {
 			return false
+		}
+		for txid, d := range w.bitcoinDeposits() {
+			if w.owed(d, head.Number) >= 330 && !head.Wallet.Minted(txid) {
+				return false
+			}
 		}
 		for b := n.head; b != nil; b = b.parent {
 			if len(b.Proposal) > 0 && n.ledger.payments[readTx(b.Proposal).TxHash()] != message.PaymentConfirmed {
@@ -123,6 +129,15 @@ func (w *world) done() bool {
 		}
 	}
 	return true
+}
+
+// owed is what members mint for a deposit: by the strict rule where it holds, else what both
+// rules agree on.
+func (w *world) owed(d *deposit, number uint64) uint64 {
+	if w.strict(number) || d.strict == d.loose {
+		return d.strict
+	}
+	return 0
 }
 
 // checkEnd: the members agree, what can be paid is, and a member that begins anew comes to
