@@ -40,12 +40,14 @@ type ground struct {
 	told   map[common.Hash]*message.PegBlock // executed blocks
 	names  map[[32]byte]string
 	roots  map[string]*message.PegBlock
-	seen   map[chainhash.Hash]*wire.MsgTx // transactions that were ever told
-	held   map[[32]byte][]byte            // contents, as a journal has them
-	wait   []waitingEffect
-	log    strings.Builder
-	facts  []core.Message
-	unsure bool // nothing is compared after a turn
+	seen   map[chainhash.Hash]*wire.MsgTx // transactions that were ever taken
+	// offered are those in an answer; one that is done at once is in no state.
+	offered map[chainhash.Hash]*wire.MsgTx
+	held    map[[32]byte][]byte // contents, as a journal has them
+	wait    []waitingEffect
+	log     strings.Builder
+	facts   []core.Message
+	unsure  bool // nothing is compared after a turn
 }
 
 type waitingEffect struct {
@@ -69,7 +71,7 @@ func newGround(t failer, change func(*spec.Chain, *message.NodeConfigured)) *gro
 	}
 	g := &ground{
 		t: t, config: m, state: newState(), btc: newChainOfBlocks(f), told: map[common.Hash]*message.PegBlock{}, names: map[[32]byte]string{},
-		roots: map[string]*message.PegBlock{}, seen: map[chainhash.Hash]*wire.MsgTx{}, held: map[[32]byte][]byte{},
+		roots: map[string]*message.PegBlock{}, seen: map[chainhash.Hash]*wire.MsgTx{}, offered: map[chainhash.Hash]*wire.MsgTx{}, held: map[[32]byte][]byte{},
 	}
 	g.send(core.Ref{}, m)
 	g.follow("genesis", "genesis", g.block("genesis", "", nil))
@@ -111,9 +113,27 @@ func (g *ground) send(cause core.Ref, m core.Message) {
 		g.seen[d.Txid] = d.tx
 		return true
 	})
+	for txid, tx := range g.offered {
+		if next.settled(txid) {
+			g.seen[txid] = tx
+		}
+	}
 	if now := entries(before); !reflect.DeepEqual(was, now) {
 		g.t.Fatalf("the turn has changed the state that it was a copy of:\n%s", firstDifference(was, now))
 	}
+	g.reload(next)
+	g.audit()
+	g.late()
+}
+
+// raise drops what is below a window smaller than that of a node.
+func (g *ground) raise(keep uint64) {
+	g.t.Helper()
+	next := g.state.Clone().(*State)
+	t := &turn{State: next, out: new(core.Out)}
+	t.raiseBase(next.Block(next.Finalized.Root), keep)
+	g.state = next
+	fmt.Fprintf(&g.log, "base at %s\n", g.names[next.Base.Root])
 	g.reload(next)
 	g.audit()
 	g.late()
@@ -267,6 +287,12 @@ func (g *ground) bitcoin(most int) bool {
 	if !fresh {
 		g.wait = append(g.wait, waitingEffect{ref, string(BitcoinEdge), r})
 		return false
+	}
+	for i := range m.Blocks {
+		for k := range m.Blocks[i].Transactions {
+			tx, _ := readTransaction(m.Blocks[i].Transactions[k].Raw.Data)
+			g.offered[tx.TxHash()] = tx
+		}
 	}
 	g.send(ref, m)
 	return true

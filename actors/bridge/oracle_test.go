@@ -18,6 +18,12 @@ import (
 // computes from genesis, and checks the identities of its sums.
 func (g *ground) audit() {
 	g.t.Helper()
+	g.state.deposits.Scan(func(d *Deposit) bool {
+		if g.state.settled(d.Txid) {
+			g.t.Fatalf("deposit %s is in the base with its transaction, and kept", g.name(d.Txid))
+		}
+		return true
+	})
 	g.state.heights.Scan(func(id message.BlockID) bool {
 		w := g.state.Block(id.Root).Wallet
 		if err := conserved(w); err != nil {

@@ -159,6 +159,7 @@ func (x *explorer) fetch() {
 	}
 	for _, tx := range x.loose {
 		if tx.TxHash() == r.Txid && x.pick(3) > 0 {
+			x.offered[r.Txid] = tx
 			x.send(ref, &message.TransactionFetched{Txid: r.Txid, Block: r.Block, Height: 1, Raw: content(tx)})
 			return
 		}
@@ -331,13 +332,7 @@ func (x *explorer) final() {
 	}
 	x.follow("", x.names[b.Root])
 	if x.pick(2) == 0 {
-		next := x.state.Clone().(*State)
-		t := &turn{State: next, out: new(core.Out)}
-		t.raiseBase(next.Block(b.Root), uint64(x.pick(3)))
-		x.state = next
-		x.reload(next)
-		x.audit()
-		x.late()
+		x.raise(uint64(x.pick(3)))
 	}
 }
 

@@ -31,6 +31,7 @@ import (
 //	block NAME on=PARENT [pegins=TX@BLOCK...] [unbacked=] [short=]   with the withdrawals it should have
 //	follow [NAME...] [head=] [final=]          the chain actor tells
 //	shorten HEIGHT | other      the node knows less | has another chain
+//	raise keep=N                what is below N blocks under the finalised one is dropped
 //	judge NAME | plan on=PARENT [room=] [carrier]
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/wallet", func(t *testing.T, path string) {
@@ -159,6 +160,7 @@ var commands = map[string]func(*ground, *datadriven.TestData){
 	"fetched": func(g *ground, d *datadriven.TestData) {
 		r, ref, _ := pending[*message.FetchTransaction](g)
 		tx := g.btc.txs[plain(d)[0]]
+		g.offered[tx.TxHash()] = tx
 		g.send(ref, &message.TransactionFetched{Txid: r.Txid, Block: r.Block, Height: 1, Raw: content(tx)})
 	},
 	"missing": func(g *ground, d *datadriven.TestData) {
@@ -173,6 +175,7 @@ var commands = map[string]func(*ground, *datadriven.TestData){
 		}
 		g.follow(text(d, "head", ""), text(d, "final", ""), blocks...)
 	},
+	"raise": func(g *ground, d *datadriven.TestData) { g.raise(number(d, "keep", 0)) },
 	"judge": func(g *ground, d *datadriven.TestData) {
 		g.send(core.Ref{}, &message.JudgePeg{Block: g.roots[plain(d)[0]]})
 	},
