@@ -40,15 +40,14 @@ type Process struct {
 	// TxIndex has it keep an index of transactions, from the next start on.
 	TxIndex bool
 
-	t       testing.TB
-	binary  string
-	dir     string
-	rpc     int
-	peers   int
-	run     *exec.Cmd
-	output  *tail
-	http    *http.Client
-	address string
+	t      testing.TB
+	binary string
+	dir    string
+	rpc    int
+	peers  int
+	run    *exec.Cmd
+	output *tail
+	http   *http.Client
 }
 
 // Each runs a test once for each real node that the environment names; the others are
