@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/big"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,8 +81,14 @@ func (p *programRun) status() *Status {
 	return &s
 }
 
-// ask reads what a command of the program answers as JSON.
+// ask reads what a command of the program answers as JSON, of a node that has started: a
+// command that reads the journal itself would keep the node from opening it.
 func (p *programRun) ask(answer any, command ...string) error {
+	socket, err := net.Dial("unix", filepath.Join(p.dir, "admin.sock"))
+	if err != nil {
+		return err
+	}
+	_ = socket.Close()
 	c := exec.Command(p.binary, append(command, "--json", "--data-dir", p.dir)...)
 	c.Env = p.environ()
 	out, err := c.Output()
