@@ -12,13 +12,12 @@ import (
 
 // outlook is what estimates are made from. The zero value estimates nothing.
 type outlook struct {
-	chain        chain
-	tip          tip
-	bitcoinPace  float64 // seconds a Bitcoin block, 0 while unknown
-	chainPace    float64 // seconds a block
-	rangePace    uint64  // blocks from carrier to carrier, 0 while unknown
-	presentOnly  bool    // estimates are of now; a question as of then has none
-	signersAsked uint32
+	chain       chain
+	tip         tip
+	bitcoinPace float64 // seconds a Bitcoin block, 0 while unknown
+	chainPace   float64 // seconds a block
+	rangePace   uint64  // blocks from carrier to carrier, 0 while unknown
+	presentOnly bool    // estimates are of now; a question as of then has none
 }
 
 // observedBlocks is how many Bitcoin blocks the observed time between them is of.
