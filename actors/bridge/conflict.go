@@ -54,9 +54,9 @@ func (s *State) checkConflicts(w *Wallet, extra *wire.MsgTx) Verdict {
 // checkPaidTwice asks more of a payment that pays what a payment signed off the branch pays
 // too: that another payment of the branch excludes that one is not enough, for the other
 // may never confirm.
-func (s *State) checkPaidTwice(tx *wire.MsgTx, pending []Request, w *Wallet) Verdict {
-	txid := tx.TxHash()
-	for _, p := range s.rivals(tx, pending, w) {
+func (s *State) checkPaidTwice(tx *wire.MsgTx, parent *Block) Verdict {
+	w, txid := parent.Wallet, tx.TxHash()
+	for _, p := range s.rivals(tx, parent) {
 		if !s.bars(tx, p, w, map[chainhash.Hash]bool{}) {
 			return undecided(RulePaidOffBranch, "payment %s of block %d was signed by this member, is off the branch, and pays what payment %s would pay again without excluding it", p.Txid, p.Number, txid)
 		}
@@ -66,9 +66,11 @@ func (s *State) checkPaidTwice(tx *wire.MsgTx, pending []Request, w *Wallet) Ver
 
 // rivals are the payments signed off a branch that pay a request which tx pays, and that
 // Bitcoin may still take.
-func (s *State) rivals(tx *wire.MsgTx, pending []Request, w *Wallet) []*Payment {
+func (s *State) rivals(tx *wire.MsgTx, parent *Block) []*Payment {
+	w, pending, number := parent.Wallet, parent.Wallet.Pending, parent.Number+1
 	paid := map[common.Hash]bool{} // looked up only
-	for _, k := range Assign(tx, pending) {
+	in, known := s.inputs(tx, w, number)
+	for _, k := range s.assign(tx, pending, number, in, known) {
 		if k >= 0 {
 			paid[pending[k].Transaction] = true
 		}
@@ -167,7 +169,8 @@ func (c *conflicts) spentByOther(out wire.OutPoint, txid chainhash.Hash) bool {
 
 // forcedInputs are coins of a branch that a payment of what is pending must spend, so that
 // the rules of this file hold; or the payment for which the branch has none.
-func (s *State) forcedInputs(w *Wallet, pending []Request) ([]wire.OutPoint, *Payment) {
+func (s *State) forcedInputs(parent *Block) ([]wire.OutPoint, *Payment) {
+	w, pending := parent.Wallet, parent.Wallet.Pending
 	draft := wire.NewMsgTx(2)
 	for i := range pending {
 		draft.AddTxOut(wire.NewTxOut(0, pending[i].Script))
@@ -184,7 +187,7 @@ func (s *State) forcedInputs(w *Wallet, pending []Request) ([]wire.OutPoint, *Pa
 			return nil, open[0]
 		}
 	}
-	for _, p := range s.rivals(draft, pending, w) {
+	for _, p := range s.rivals(draft, parent) {
 		if !s.bars(draft, p, w, map[chainhash.Hash]bool{}) && !add(p) {
 			return nil, p
 		}

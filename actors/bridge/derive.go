@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/btcsuite/btcd/wire"
@@ -199,7 +198,7 @@ func (s *State) payWith(w *Wallet, b *Block) {
 // give takes the outputs of a block's proposal and returns its sums with them.
 func (s *State) give(w *Wallet, b *Block, l Lacking) Lacking {
 	t := &w.Totals
-	paid := Assign(b.Payment, w.Pending)
+	paid := s.assign(b.Payment, w.Pending, b.Number, l.In, l.Inputs == 0)
 	for i, out := range b.Payment.TxOut {
 		at := wire.OutPoint{Hash: l.Txid, Index: uint32(i)}
 		amount, owned := uint64(out.Value), s.owns(out.PkScript, b.Number)
@@ -252,9 +251,16 @@ func (s *State) spend(w *Wallet, out wire.OutPoint, by chainhash.Hash, number ui
 	return 0, false
 }
 
-// Assign returns for each output of a payment the index of the request that it pays, or
-// -1: outputs pay requests in order, each at most what was asked for. (peg.md A9)
-func Assign(tx *wire.MsgTx, requests []Request) []int {
+// assign returns for each output of a payment the index of the request that it pays, or
+// -1. From the activation of strict peg-outs on it is the reading by which members judge
+// it, if it has one and all its inputs are known. Else outputs pay requests in order, each
+// at most what was asked for. (peg.md A9)
+func (s *State) assign(tx *wire.MsgTx, requests []Request, number, in uint64, known bool) []int {
+	if s.strictPegOuts(number) && known {
+		if paid, ok := s.rules.federation.Paid(outputsOf(requests), tx, in); ok {
+			return paid
+		}
+	}
 	paid, next := make([]int, len(tx.TxOut)), 0
 	for i, out := range tx.TxOut {
 		paid[i] = -1
@@ -268,10 +274,43 @@ func Assign(tx *wire.MsgTx, requests []Request) []int {
 	return paid
 }
 
+// inputs sums what a payment would spend on top of a wallet, and reports whether all
+// amounts are known.
+func (s *State) inputs(tx *wire.MsgTx, w *Wallet, number uint64) (sum uint64, known bool) {
+	seen := make(map[wire.OutPoint]bool, len(tx.TxIn)) // looked up only
+	for _, in := range tx.TxIn {
+		out := in.PreviousOutPoint
+		if _, spent := w.SpentBy(out); seen[out] || spent {
+			continue
+		}
+		seen[out] = true
+		if c, held := w.Coin(out); held {
+			sum = plus(sum, c.Amount)
+			continue
+		}
+		d := s.Deposit(out.Hash)
+		if d == nil || d.tx == nil {
+			return 0, false
+		}
+		amount, ok := s.output(d.tx, out.Index, number)
+		if !ok {
+			return 0, false
+		}
+		sum = plus(sum, amount)
+	}
+	return sum, true
+}
+
 // unpaid returns the requests that no output pays.
 func unpaid(requests []Request, paid []int) (rest []Request) {
+	done := make([]bool, len(requests))
+	for _, k := range paid {
+		if k >= 0 {
+			done[k] = true
+		}
+	}
 	for i := range requests {
-		if !slices.Contains(paid, i) {
+		if !done[i] {
 			rest = append(rest, requests[i])
 		}
 	}

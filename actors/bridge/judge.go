@@ -45,7 +45,7 @@ func (s *State) judgePayments(m *message.PegBlock, parent *Block) Verdict {
 	if v := s.checkConflicts(parent.Wallet, tx); !v.Valid() {
 		return v
 	}
-	return s.checkPaidTwice(tx, parent.Wallet.Pending, parent.Wallet)
+	return s.checkPaidTwice(tx, parent)
 }
 
 // paysNothing reports whether a block neither pays what is pending nor finalises payments,

@@ -159,7 +159,8 @@ func (x *turn) connectProposal(b, parent *Block) {
 	if b.Payment != nil {
 		p := x.Payment(b.Payment.TxHash()).copy()
 		p.OnHead, p.Root, p.Number, p.Pays = true, b.Root, b.Number, nil
-		for output, k := range Assign(b.Payment, pending) {
+		in, known := x.inputs(b.Payment, parent.Wallet, b.Number)
+		for output, k := range x.assign(b.Payment, pending, b.Number, in, known) {
 			if k >= 0 {
 				paid[k] = true
 				p.Pays = append(p.Pays, Paid{pending[k], uint32(output)})

@@ -53,7 +53,7 @@ func (x *turn) proposePayment(parent *Block) (tx *wire.MsgTx, refused string) {
 	if v := x.checkEmitters(parent); !v.Valid() {
 		return nil, v.Reason
 	}
-	forced, stuck := x.forcedInputs(parent.Wallet, pending)
+	forced, stuck := x.forcedInputs(parent)
 	if stuck != nil {
 		reason := fmt.Sprintf("payment %s of block %d was signed by this member, is off the branch, and the branch holds no coin whose spending excludes it", stuck.Txid, stuck.Number)
 		x.alarmPayment(RuleSignedOffBranch, reason, parent.Root, stuck.Txid)

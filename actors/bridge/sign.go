@@ -90,7 +90,7 @@ func (x *turn) signPayment(o *Order, b *Block) bool {
 		return x.note(o, Verdict{fault.CannotJudge, "payment-inputs", fmt.Sprintf("what payment %s of block %d spends is not here yet", p.Txid, b.Number)}, b.Root, p.Txid)
 	}
 	parent := x.Block(b.Parent)
-	if v := x.checkPaidTwice(b.Payment, parent.Wallet.Pending, parent.Wallet); !v.Valid() {
+	if v := x.checkPaidTwice(b.Payment, parent); !v.Valid() {
 		return x.note(o, v, b.Root, p.Txid)
 	}
 	if v := x.checkProposal(b.Number, b.Payment, parent); !v.Valid() {

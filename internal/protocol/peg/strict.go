@@ -56,6 +56,14 @@ func (f *Federation) strictDefect(required []Output, tx *wire.MsgTx, spent []*wi
 	if !ok || in <= out {
 		return ImpossibleAmount
 	}
+	paidHere, defect := f.matchPaid(required, tx, in-out)
+	*paid = paidHere
+	return defect
+}
+
+// matchPaid returns the requests that the outputs pay, each less the same share of the
+// fees, and a defect if there is no such reading.
+func (f *Federation) matchPaid(required []Output, tx *wire.MsgTx, fees uint64) ([]int, Defect) {
 	defect := InvalidPegoutOutputCount
 	// Users can name the federation's own address, so the last output may be either.
 	for _, change := range []int{1, 0} {
@@ -67,18 +75,36 @@ func (f *Federation) strictDefect(required []Output, tx *wire.MsgTx, spent []*wi
 			defect = WrongChange
 			continue
 		}
-		share := (in - out) / uint64(count)
-		if share*uint64(count) != in-out {
+		share := fees / uint64(count)
+		if share*uint64(count) != fees {
 			defect = UnequalDeductions
 			continue
 		}
-		if *paid = matchShare(required, tx.TxOut[:count], share); len(*paid) == count {
-			return ""
+		if paid := matchShare(required, tx.TxOut[:count], share); len(paid) == count {
+			return paid, ""
 		}
 		defect = InvalidPegoutOutput
 	}
-	*paid = nil
-	return defect
+	return nil, defect
+}
+
+// Paid returns for each output of a payment the index of the request it is for, -1 for
+// change, as [Federation.CheckStrict] reads it: of requests of one script the amounts
+// decide. The sum of what its inputs spend is in satoshi. It is false for a payment that
+// the rule refuses.
+func (f *Federation) Paid(required []Output, tx *wire.MsgTx, in uint64) ([]int, bool) {
+	out, ok := sum(tx.TxOut)
+	if !ok || in <= out {
+		return nil, false
+	}
+	paid, defect := f.matchPaid(required, tx, in-out)
+	if defect != "" {
+		return nil, false
+	}
+	for len(paid) < len(tx.TxOut) {
+		paid = append(paid, -1)
+	}
+	return paid, true
 }
 
 // Match returns the indices of the requests that a payment's outputs are for, and -1 for
