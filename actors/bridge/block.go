@@ -88,7 +88,9 @@ func (s *State) read(m *message.PegBlock) (*Block, error) {
 	}
 	// A request of more satoshi than 64 bits hold ends legacy's process; a block with its
 	// quorum is followed, and the request is ignored.
-	requests, _ := peg.Requests(logs, s.strictPegOuts(b.Number), s.rules.spec.Exceptions.MinPegoutSatoshi)
+	// The rule is that of the block that pays: what nobody burned for never waits at the
+	// activation.
+	requests, _ := peg.Requests(logs, s.strictPegOuts(b.Number+1), s.rules.spec.Exceptions.MinPegoutSatoshi)
 	for _, r := range requests {
 		b.Requests = append(b.Requests, Request{r, b.Root, b.Number})
 	}

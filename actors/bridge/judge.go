@@ -110,9 +110,10 @@ func outputsOf(requests []Request) []peg.Output {
 }
 
 // checkEmitters refuses to pay what no log of the bridge contract asks for: legacy takes
-// the log of a contract's creation for one, whoever emits it. (peg.md A7)
+// the log of a contract's creation for one, whoever emits it. From the activation of strict
+// peg-outs on no such log is a request. (peg.md A7)
 func (s *State) checkEmitters(parent *Block) Verdict {
-	if len(parent.Wallet.Pending) == 0 || parent.Receipts.None() {
+	if len(parent.Wallet.Pending) == 0 || parent.Receipts.None() || s.strictPegOuts(parent.Number+1) {
 		return Verdict{}
 	}
 	var receipts message.PegReceipts

@@ -248,7 +248,7 @@ func (o *oracle) payWith(b *message.PegBlock, tx *wire.MsgTx, strict bool) {
 }
 
 func (o *oracle) request(b *message.PegBlock) {
-	_, strict := o.strict(b)
+	_, strict := o.strict(&message.PegBlock{Number: b.Number + 1}) // by the block that pays
 	var m message.PegReceipts
 	if !b.Receipts.None() {
 		if err := record.Decode(b.Receipts.Data, &m, nil); err != nil {

@@ -63,8 +63,9 @@ func (w *world) model(b *block) *model {
 	if !w.strict(b.Number) && len(m.pending) > 0 {
 		m.problem = "a request is passed over"
 	}
+	pays := w.strict(b.Number + 1) // the rule is that of the block that pays
 	for _, x := range b.burns {
-		if w.strict(b.Number) && x.strict || !w.strict(b.Number) && x.paid {
+		if pays && x.strict || !pays && x.paid {
 			m.pending = append(m.pending, x)
 		}
 	}
