@@ -151,10 +151,29 @@ func (n *Node) open(ctx context.Context) error {
 // now returns Unix milliseconds.
 func (*Node) now() int64 { return time.Now().UnixMilli() }
 
+// readersWait is how long a journal may be held by a command that reads it beside no
+// node, such as a poll of the status at the moment of a restart.
+const readersWait = 2 * time.Second
+
+// openUnlocked opens a journal, once a command that reads it is done.
+func openUnlocked(ctx context.Context, o journal.Options) (*journal.Journal, error) {
+	for deadline := time.Now().Add(readersWait); ; {
+		j, err := journal.Open(o)
+		if !errors.Is(err, journal.ErrLocked) || time.Now().After(deadline) {
+			return j, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
 // openJournal opens journal and snapshots and recovers the machine.
 func (n *Node) openJournal(ctx context.Context) error {
 	var err error
-	n.journal, err = journal.Open(journal.Options{
+	n.journal, err = openUnlocked(ctx, journal.Options{
 		Dir: JournalDir(n.opt.DataDir), Archive: n.opt.Archive, CacheBytes: int64(n.opt.JournalCacheMB) << 20,
 		MaxPendingBytes: n.opt.MaxPendingBytes, CommitDelay: n.opt.CommitDelay, Logger: n.log,
 		OnDurable: func(h journal.Head) {

@@ -18,6 +18,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
+	"github.com/AnduroProject/alys-go/journal"
 )
 
 // running is a node on a data directory that is given made blocks and started again.
@@ -234,4 +235,33 @@ func newBranch(t *testing.T, c *spec.Chain) *branchOf { return &branchOf{maker: 
 
 func id(s *block.Signed) message.BlockID {
 	return message.BlockID{Root: s.Block.Root(), Number: s.Block.Payload.BlockNumber}
+}
+
+// TestReaderAtTheStart: a command that reads the stopped node's journal at the moment the
+// node starts does not keep it from starting; one that stays does, by name.
+func TestReaderAtTheStart(t *testing.T) {
+	dir := t.TempDir()
+	runUntil(t, devOptions(t, dir), func(node.Fact) bool { return true })
+	read := func() *journal.Journal {
+		j, err := journal.Open(journal.Options{Dir: node.JournalDir(dir), ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return j
+	}
+	short := read()
+	timer := time.AfterFunc(200*time.Millisecond, func() { _ = short.Close() })
+	defer timer.Stop()
+	n, err := node.Open(t.Context(), devOptions(t, dir))
+	if err != nil {
+		t.Fatalf("a reader of a moment keeps the node from starting: %v", err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	long := read()
+	defer long.Close()
+	if n, err := node.Open(t.Context(), devOptions(t, dir)); !errors.Is(err, journal.ErrLocked) {
+		t.Errorf("a journal that stays in use is opened: %v %v", n, err)
+	}
 }
