@@ -279,7 +279,7 @@ func (s *State) planPegIns(p *message.PegPlanned, m *message.PlanPeg, parent *Bl
 	var credits credits
 	s.deposits.Scan(func(d *Deposit) bool {
 		in, none := s.reading(d, parent.Number+1)
-		if none != "" || in.Amount < minPegIn || !d.Followed || s.depth(d.Height) < s.required() || parent.Wallet.Minted(d.Txid) || s.sharesFees(in, m) {
+		if none != "" || in.Amount < minPegIn || !d.Followed || s.depth(d.Height) < s.required() || parent.Wallet.Minted(d.Txid) || sharesFees(in, m) {
 			return true
 		}
 		if _, had := credits.find(in.Account); had || len(credits) < most {
@@ -291,9 +291,9 @@ func (s *State) planPegIns(p *message.PegPlanned, m *message.PlanPeg, parent *Bl
 	p.Credits = credits
 }
 
-// sharesFees reports whether the account gets a share of the fees in a block that carries
-// a header. Legacy's check fails on two withdrawals to one account: the deposit waits for
-// a block without. (peg.md A5)
-func (s *State) sharesFees(in peg.PegIn, m *message.PlanPeg) bool {
-	return m.RangeEnd != (common.Hash{}) && slices.Contains(s.rules.spec.Federation, in.Account)
+// sharesFees reports whether the account, a member's or the miner's, gets a share of the
+// fees in the block. Legacy's check fails on two withdrawals to one account: the deposit
+// waits for a block without. (peg.md A5)
+func sharesFees(in peg.PegIn, m *message.PlanPeg) bool {
+	return slices.ContainsFunc(m.FeeShares, func(w message.Withdrawal) bool { return w.Address == in.Account })
 }

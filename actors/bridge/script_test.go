@@ -32,7 +32,7 @@ import (
 //	follow [NAME...] [head=] [final=]          the chain actor tells
 //	shorten HEIGHT | other      the node knows less | has another chain
 //	raise keep=N                what is below N blocks under the finalised one is dropped
-//	judge NAME | plan on=PARENT [room=] [carrier]
+//	judge NAME | plan on=PARENT [room=] [shares=ACCOUNTS]
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/wallet", func(t *testing.T, path string) {
 		var g *ground
@@ -93,6 +93,11 @@ func plain(d *datadriven.TestData) (list []string) {
 	return list
 }
 
+// recipient is the account whose last byte is given in hex.
+func recipient(to string) common.Address {
+	return common.HexToAddress("0xff000000000000000000000000000000000000" + to)
+}
+
 var commands = map[string]func(*ground, *datadriven.TestData){
 	"tx": func(g *ground, d *datadriven.TestData) {
 		var amounts []int64
@@ -104,8 +109,7 @@ var commands = map[string]func(*ground, *datadriven.TestData){
 		if version > 0 {
 			version += txscript.OP_1 - 1
 		}
-		to := common.HexToAddress("0xff000000000000000000000000000000000000" + text(d, "to", "aa"))
-		g.btc.txs[plain(d)[0]] = g.btc.deposit(to, text(d, "form", "raw"), version, amounts...)
+		g.btc.txs[plain(d)[0]] = g.btc.deposit(recipient(text(d, "to", "aa")), text(d, "form", "raw"), version, amounts...)
 	},
 	"mine": func(g *ground, d *datadriven.TestData) {
 		names := plain(d)
@@ -181,8 +185,9 @@ var commands = map[string]func(*ground, *datadriven.TestData){
 	},
 	"plan": func(g *ground, d *datadriven.TestData) {
 		m := &message.PlanPeg{Slot: 9, Parent: g.roots[text(d, "on", "")].Root, Room: uint32(number(d, "room", 16))}
-		if d.HasArg("carrier") {
+		for _, to := range listOf(d, "shares") {
 			m.RangeEnd = m.Parent
+			m.FeeShares = append(m.FeeShares, message.Withdrawal{Address: recipient(to), Amount: 1})
 		}
 		g.send(core.Ref{}, m)
 	},
@@ -227,6 +232,14 @@ func forge(m *message.BitcoinFollowed, what string) {
 		m.Blocks[len(m.Blocks)-1].Transactions[0].Branch[0].Value[3] ^= 1
 	case "index":
 		m.Blocks[len(m.Blocks)-1].Transactions[0].Index++
+	case "copy": // the last of an odd number has the root a second time
+		list := m.Blocks[len(m.Blocks)-1].Transactions
+		list[len(list)-1].Index++
+	case "inner":
+		tx := wire.NewMsgTx(2)
+		tx.AddTxIn(&wire.TxIn{})
+		tx.AddTxOut(wire.NewTxOut(1, make([]byte, 4)))
+		m.Blocks[len(m.Blocks)-1].Transactions[0].Raw = content(tx)
 	case "height":
 		for i := range m.Blocks {
 			m.Blocks[i].Height++
