@@ -100,10 +100,12 @@ func (b *bench) generated(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	before := costs()
 	through, err := b.throughWholeNode(ctx, c)
 	if err != nil {
 		return err
 	}
+	before.rowSince("the node's import takes, from opening to closing", generatedBlocks)
 	what := fmt.Sprintf("%d blocks of %d transactions", generatedBlocks, generatedTxs)
 	row(what+", fed straight", "%s blocks/s (signatures on all processors, then execution, 256 at a time)", thousands(straight))
 	row(what+", through the node", "%s blocks/s, %.2f of that (target 0.7)", thousands(through), through/straight)

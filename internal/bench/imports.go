@@ -36,10 +36,12 @@ func (b *bench) imports(ctx context.Context) error {
 			return err
 		}
 		row("import of "+name+", fed straight", "%s blocks/s (signatures on all processors, then execution)", thousands(straight))
+		before := costs()
 		result, err := b.throughNode(ctx, name)
 		if err != nil {
 			return err
 		}
+		before.rowSince("what that takes, from opening to closing", int(result.Blocks))
 		row("import of "+name+" through the node", "%s blocks/s (%d blocks, every rule, every payload), %.2f of straight (target 0.7)",
 			thousands(result.BlocksPerSecond), result.Blocks, result.BlocksPerSecond/straight)
 	}

@@ -41,6 +41,7 @@ func main() {
 	journalOnly := flag.Bool("journal", false, "measure the journal only: verified reading, size, opening after a kill")
 	sizingOnly := flag.Bool("sizing", false, "measure the records of a development node and an import, and compute what a federation takes")
 	chainOnly := flag.Bool("chain", false, "measure the chain: validation, reorganisations, memory of the tree, imports beside their reference")
+	importsOnly := flag.Bool("imports", false, "measure the imports of the legacy chains only, beside their reference")
 	profile := flag.String("cpuprofile", "", "write a profile of the processor's time to this file")
 	child := flag.String("child", "", "write turns to a journal in this directory until killed; used by -journal")
 	turns := flag.Int("turns", 0, "how many turns -child writes")
@@ -62,6 +63,8 @@ func main() {
 		parts = []func(context.Context) error{b.journalFigures}
 	case *chainOnly:
 		parts = []func(context.Context) error{b.chainFigures}
+	case *importsOnly:
+		parts = []func(context.Context) error{b.imports, b.generated}
 	case *sizingOnly:
 		parts = []func(context.Context) error{b.sizing}
 	}
