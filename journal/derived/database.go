@@ -180,6 +180,20 @@ func (d *Database) Flush() error {
 	}
 }
 
+// settle flushes, and moves everything to the lowest level. Without it, what a long build
+// overwrote and deleted lies in every reader's way for days. A ctx that ends leaves the
+// rest to Pebble.
+func (d *Database) settle(ctx context.Context) error {
+	if err := d.Flush(); err != nil {
+		return err
+	}
+	err := d.Do(func() error { return d.db.Compact(ctx, []byte{0}, []byte{0xff, 0xff}, false) })
+	if ctx.Err() != nil && d.Err() == nil {
+		return nil
+	}
+	return err
+}
+
 // Close reports an error when the database does not close; its directory then
 // stays locked until the process ends.
 func (d *Database) Close() error {

@@ -83,7 +83,7 @@ func (s *Store) follow(ctx context.Context) error {
 			return err
 		}
 		began := time.Now()
-		if err := s.round(); err != nil {
+		if err := s.round(ctx); err != nil {
 			return err
 		}
 		if s.opt.Progress != nil {
@@ -100,7 +100,7 @@ func (s *Store) follow(ctx context.Context) error {
 }
 
 // round folds one batch into each build.
-func (s *Store) round() error {
+func (s *Store) round(ctx context.Context) error {
 	if s.again.CompareAndSwap(true, false) && s.next == nil {
 		b, err := s.create()
 		if err != nil {
@@ -110,14 +110,14 @@ func (s *Store) round() error {
 		s.next = b
 		s.mu.Unlock()
 	}
-	if err := s.advance(s.now); err != nil {
+	if err := s.advance(ctx, s.now); err != nil {
 		return err
 	}
 	s.position.Store(s.now.position.Head.Sequence)
 	if s.next == nil {
 		return nil
 	}
-	if err := s.advance(s.next); err != nil {
+	if err := s.advance(ctx, s.next); err != nil {
 		return err
 	}
 	if s.next.level && s.next.position.Head.Sequence >= s.now.position.Head.Sequence {
@@ -196,7 +196,7 @@ func (s *Store) flush(after time.Duration) error {
 }
 
 // advance folds one batch of events into a build.
-func (s *Store) advance(b *build) error {
+func (s *Store) advance(ctx context.Context, b *build) error {
 	durable := s.journal.Durable()
 	if b.level && b.position.Head.Sequence >= durable.Sequence {
 		return nil
@@ -223,7 +223,7 @@ func (s *Store) advance(b *build) error {
 	s.mu.Lock()
 	b.level = true
 	s.mu.Unlock()
-	if err := b.Flush(); err != nil {
+	if err := b.settle(ctx); err != nil {
 		return unusable(err, "%s %s cannot be written", s.opt.Name, s.path(b.name))
 	}
 	return s.clear()
@@ -309,11 +309,11 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // Step folds one batch of events, for a store that is not run. It reports whether there
 // was anything to do.
-func (s *Store) Step() (bool, error) {
+func (s *Store) Step(ctx context.Context) (bool, error) {
 	if s.now.level && s.now.position.Head.Sequence >= s.journal.Durable().Sequence {
 		return false, nil
 	}
-	err := s.advance(s.now)
+	err := s.advance(ctx, s.now)
 	s.position.Store(s.now.position.Head.Sequence)
 	return true, err
 }
@@ -324,7 +324,7 @@ func (s *Store) Advance(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return fault.Wrap(fault.Temporary, err, s.opt.Name)
 		}
-		if more, err := s.Step(); err != nil || !more {
+		if more, err := s.Step(ctx); err != nil || !more {
 			return err
 		}
 		if s.opt.Progress != nil {

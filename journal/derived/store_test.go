@@ -185,7 +185,7 @@ func TestOtherVersion(t *testing.T) {
 	if _, _, err := sum(s); !fault.Is(err, fault.Temporary) || !strings.Contains(err.Error(), "event 0 of 500") {
 		t.Errorf("being built: %v", err)
 	}
-	_, err = s.Step()
+	_, err = s.Step(context.Background())
 	must(t, err)
 	must(t, s.Close())
 	old, err = Open(j, options(fs)) // the old program again, before the new store was level

@@ -31,9 +31,9 @@ func (s *Store) View(f func(r Reader, at Position) error) error {
 			err = unusable(nil, "%s: its position is %x", s.opt.Name, raw)
 		}
 		if err != nil {
-			return errors.Join(err, r.s.Close())
+			return errors.Join(err, r.close())
 		}
-		return errors.Join(f(r, at), r.s.Close())
+		return errors.Join(f(r, at), r.close())
 	})
 	if cause := errors.Join(r.failed, b.Err()); cause != nil || errors.Is(err, errStore) {
 		err = unusable(errors.Join(err, cause), "%s %s", s.opt.Name, s.path(b.name))
@@ -53,6 +53,18 @@ type source interface {
 type snapshotReader struct {
 	s      *pebble.Snapshot
 	failed error
+
+	// One iterator serves all scans but those within a scan: to make one costs more
+	// than to move it.
+	it   *pebble.Iterator
+	busy bool
+}
+
+func (r *snapshotReader) close() error {
+	if r.it != nil {
+		return errors.Join(r.it.Close(), r.s.Close())
+	}
+	return r.s.Close()
 }
 
 // Get implements Reader.
@@ -71,9 +83,26 @@ func (r *snapshotReader) Get(key []byte) ([]byte, error) {
 
 // Scan implements Reader.
 func (r *snapshotReader) Scan(low, high []byte, reverse bool, yield func(key, value []byte) bool) error {
-	err := scan(r.s, low, high, reverse, yield)
+	err := r.scan(low, high, reverse, yield)
 	r.failed = errors.Join(r.failed, err)
 	return err
+}
+
+func (r *snapshotReader) scan(low, high []byte, reverse bool, yield func(key, value []byte) bool) error {
+	if r.busy {
+		return scan(r.s, low, high, reverse, yield)
+	}
+	if r.it == nil {
+		var err error
+		if r.it, err = r.s.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high}); err != nil {
+			return err
+		}
+	} else {
+		r.it.SetBounds(low, high)
+	}
+	r.busy = true
+	defer func() { r.busy = false }()
+	return walk(r.it, reverse, yield)
 }
 
 func scan(from source, low, high []byte, reverse bool, yield func(key, value []byte) bool) error {
@@ -81,20 +110,28 @@ func scan(from source, low, high []byte, reverse bool, yield func(key, value []b
 	if err != nil {
 		return err
 	}
-	ok, step := it.First(), it.Next
+	return errors.Join(walk(it, reverse, yield), it.Close())
+}
+
+// walk yields what is within the bounds of an iterator.
+func walk(it *pebble.Iterator, reverse bool, yield func(key, value []byte) bool) error {
+	var ok bool
+	step := it.Next
 	if reverse {
 		ok, step = it.Last(), it.Prev
+	} else {
+		ok = it.First()
 	}
 	for ; ok; ok = step() {
 		value, err := it.ValueAndErr()
 		if err != nil {
-			return errors.Join(err, it.Close())
+			return err
 		}
 		if !yield(it.Key(), value) {
-			break
+			return nil
 		}
 	}
-	return it.Close()
+	return it.Error()
 }
 
 // batchWriter is the Writer of one batch.

@@ -1,7 +1,7 @@
 package peg
 
 import (
-	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/AnduroProject/alys-go/actors/core"
@@ -14,7 +14,7 @@ import (
 )
 
 // version is raised with every change of keys or values.
-const version = 1
+const version = 2
 
 // model folds the facts of the peg. It implements derived.Model.
 type model struct{}
@@ -32,6 +32,7 @@ type folder struct {
 	w       derived.Writer
 	content func(journal.Hash) ([]byte, error)
 	chain   *chain // nil until it is needed
+	counts  counts // the same
 }
 
 // decoded makes the messages and facts that the ledger reads, by type name.
@@ -219,10 +220,14 @@ func lastOf[T any](list []T, n int) []T { return list[max(len(list)-n, 0):] }
 
 // End implements derived.Folder.
 func (f *folder) End() error {
-	if f.chain == nil {
-		return nil
+	var errs []error
+	if f.chain != nil {
+		errs = append(errs, f.set(keyChain, f.chain))
 	}
-	return f.set(keyChain, f.chain)
+	if f.counts != nil {
+		errs = append(errs, f.w.Set(keyCount, f.counts.encode()))
+	}
+	return errors.Join(errs...)
 }
 
 // ofChain returns the record of the chain, which End writes.
@@ -257,16 +262,4 @@ func decode(key, value []byte, into record.Record) error {
 		return derived.Damaged(err, fmt.Sprintf("peg ledger: key %x", key))
 	}
 	return nil
-}
-
-// readCount reads the number of entries and their amount.
-func readCount(r derived.Reader, key []byte) (n, amount uint64, err error) {
-	value, err := r.Get(key)
-	if err != nil || value == nil {
-		return 0, 0, err
-	}
-	if len(value) != 16 {
-		return 0, 0, derived.Damaged(nil, fmt.Sprintf("peg ledger: key %x", key))
-	}
-	return binary.BigEndian.Uint64(value), binary.BigEndian.Uint64(value[8:]), nil
 }

@@ -1,23 +1,16 @@
 package peg
 
 import (
-	"encoding/binary"
 	"errors"
 
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
+	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 )
 
 // entry reads an entry, nil when there is none.
-func (f *folder) entry(k Kind, id []byte) (*entry, error) {
-	e := &entry{}
-	ok, err := read(f.w, keyEntry(k, id), e)
-	if err == nil && ok {
-		return e, sound(k, id, e)
-	}
-	return nil, err
-}
+func (f *folder) entry(k Kind, id []byte) (*entry, error) { return readEntry(f.w, k, id) }
 
 // enter takes the newest fact of an entry into every list that has it.
 func (f *folder) enter(at moment, k Kind, id []byte, now *entry) error {
@@ -32,23 +25,37 @@ func (f *folder) enter(at moment, k Kind, id []byte, now *entry) error {
 	if listedAgain(before, now) {
 		return nil
 	}
-	state, amount := now.state()
-	account, listed := now.account()
-	errs := []error{f.set(keyEntry(k, id), now)}
 	c := now.change()
-	errs = append(errs, f.set(keyHistory(k, id, at), &c))
+	errs := []error{
+		f.count(k, before, now), f.set(keyEntry(k, now.First), now), f.set(keyHistory(k, now.First, at), &c), f.list(k, before, now),
+	}
 	if before == nil {
-		errs = append(errs, f.w.Set(keyAll(k, at), id))
-	} else {
-		was, wasAmount := before.state()
-		errs = append(errs, f.count(k, was, -1, wasAmount), f.w.Delete(keyState(k, was, now.First)))
-		if old, ok := before.account(); ok && old != account {
-			errs = append(errs, f.w.Delete(keyAccount(old, k, now.First)))
+		errs = append(errs, f.w.Set(keyID(k, id), at.append(nil)))
+	}
+	return errors.Join(errs...)
+}
+
+// list has an entry stand in the lists of its state and account, and in no others.
+func (f *folder) list(k Kind, before, now *entry) error {
+	var errs []error
+	var was uint8
+	var old common.Address
+	var listed bool
+	if before != nil {
+		was, _ = before.state()
+		old, listed = before.account()
+	}
+	if state, _ := now.state(); before == nil || state != was {
+		errs = append(errs, f.w.Set(keyState(k, state, now.First), nil))
+		if before != nil {
+			errs = append(errs, f.w.Delete(keyState(k, was, now.First)))
 		}
 	}
-	errs = append(errs, f.count(k, state, 1, amount), f.w.Set(keyState(k, state, now.First), id))
-	if listed {
-		errs = append(errs, f.w.Set(keyAccount(account, k, now.First), id))
+	if account, ok := now.account(); ok && (!listed || account != old) {
+		errs = append(errs, f.w.Set(keyAccount(account, k, now.First), nil))
+		if listed {
+			errs = append(errs, f.w.Delete(keyAccount(old, k, now.First)))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -81,19 +88,15 @@ func (f *folder) pegOut(at moment, m *message.PegOutChanged) error {
 	return f.enter(at, Requests, id, &entry{PegOut: m})
 }
 
-// count adds one entry to a state or takes it away.
-func (f *folder) count(k Kind, state uint8, by int, amount uint64) error {
-	key := keyCount(k, state)
-	n, sum, err := readCount(f.w, key)
-	if err != nil {
-		return err
+// count moves an entry from one state to another.
+func (f *folder) count(k Kind, before, now *entry) (err error) {
+	if f.counts == nil {
+		if f.counts, err = readCounts(f.w); err != nil {
+			return err
+		}
 	}
-	if by > 0 {
-		n, sum = n+1, sum+amount
-	} else {
-		n, sum = n-1, sum-amount
-	}
-	return f.w.Set(key, binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, n), sum))
+	f.counts.move(k, before, now)
+	return nil
 }
 
 func (f *folder) wallet(at moment, m *message.WalletChanged) error {

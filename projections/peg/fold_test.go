@@ -83,7 +83,7 @@ func TestFoldEqualsRebuild(t *testing.T) {
 				must(t, b.journal.WaitDurable(ctx(), b.journal.Head().Sequence))
 			},
 			"fold": func(t *rapid.T) {
-				_, err := b.ledger.store.Step()
+				_, err := b.ledger.store.Step(ctx())
 				must(t, err)
 			},
 			"level": func(t *rapid.T) {
@@ -228,10 +228,10 @@ func TestDamagedValue(t *testing.T) {
 	b.tell(nil, &message.PegInChanged{Txid: txid(1), State: message.PegInSeen})
 	b.level()
 	must(t, b.ledger.Close())
-	d, err := derived.OpenDatabase(derived.DatabaseOptions{FS: b.fs, Dir: "peg/1-1", CacheBytes: 1 << 20, Name: "test", Logger: quiet})
+	d, err := derived.OpenDatabase(derived.DatabaseOptions{FS: b.fs, Dir: "peg/2-1", CacheBytes: 1 << 20, Name: "test", Logger: quiet})
 	must(t, err)
 	id := txid(1)
-	must(t, d.DB().Set(keyEntry(Deposits, id[:]), []byte{1, 2, 3}, pebble.NoSync))
+	must(t, d.DB().Set(keyID(Deposits, id[:]), []byte{1, 2, 3}, pebble.NoSync))
 	must(t, d.Flush())
 	must(t, d.Close())
 	b.ledger, err = Open(b.journal, Options{FS: b.fs, Dir: "peg", Gather: -1, Logger: quiet})

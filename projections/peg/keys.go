@@ -20,13 +20,12 @@ const (
 
 // Prefixes of keys.
 const (
-	prefixEntry   = 'e' // kind id -> entry
-	prefixHistory = 'h' // kind id sequence output -> change
-	prefixAll     = 'a' // kind time sequence output -> id, by the first fact
-	prefixState   = 's' // kind state time sequence output -> id
-	prefixAccount = 'c' // account kind time sequence output -> id
+	prefixID      = 'e' // kind id -> moment of the first fact
+	prefixEntry   = 'a' // kind moment -> entry
+	prefixHistory = 'h' // kind moment sequence output -> change
+	prefixState   = 's' // kind state moment -> nothing
+	prefixAccount = 'c' // account kind moment -> nothing
 	prefixPays    = 'y' // payment output request -> nothing
-	prefixCount   = 'n' // kind state -> u64 entries, u64 amount
 	prefixWallet  = 'w' // sequence output -> wallet
 	prefixHeight  = 'W' // height -> sequence output of the wallet there on the head's branch
 	prefixTip     = 't' // sequence output -> tip
@@ -35,7 +34,10 @@ const (
 	prefixAlarm   = 'z' // sequence output -> the fact PegAlarm
 )
 
-var keyChain = []byte("g")
+var (
+	keyChain = []byte("g")
+	keyCount = []byte("n") // -> entries and amount of each kind and state
+)
 
 // idSize is the length of the id of a kind.
 func idSize(k Kind) int {
@@ -73,13 +75,15 @@ func parseMoment(b []byte) (m moment, ok bool) {
 	return moment{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint32(b[16:])}, true
 }
 
-func keyEntry(k Kind, id []byte) []byte { return append([]byte{prefixEntry, byte(k)}, id...) }
+func keyID(k Kind, id []byte) []byte { return append([]byte{prefixID, byte(k)}, id...) }
 
-func keyHistory(k Kind, id []byte, m moment) []byte {
-	return m.appendPlace(append([]byte{prefixHistory, byte(k)}, id...))
+// keyEntry has entries in the order of their first facts, so that a page of a list is
+// one short range, and what changes lies together.
+func keyEntry(k Kind, first moment) []byte { return first.append([]byte{prefixEntry, byte(k)}) }
+
+func keyHistory(k Kind, first, m moment) []byte {
+	return m.appendPlace(first.append([]byte{prefixHistory, byte(k)}))
 }
-
-func keyAll(k Kind, m moment) []byte { return m.append([]byte{prefixAll, byte(k)}) }
 
 func keyState(k Kind, state uint8, m moment) []byte {
 	return m.append([]byte{prefixState, byte(k), state})
@@ -93,8 +97,6 @@ func keyPays(payment chainhash.Hash, output uint32, request []byte) []byte {
 	b := binary.BigEndian.AppendUint32(append([]byte{prefixPays}, payment[:]...), output)
 	return append(b, request...)
 }
-
-func keyCount(k Kind, state uint8) []byte { return []byte{prefixCount, byte(k), state} }
 
 func keyPlace(prefix byte, m moment) []byte { return m.appendPlace([]byte{prefix}) }
 

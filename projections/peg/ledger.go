@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
@@ -22,7 +23,7 @@ type Options struct {
 	FS         vfs.FS // nil means the operating system's
 	Dir        string // nothing else may be kept in it
 	ReadOnly   bool
-	CacheBytes int64         // of the block cache; 0 means 8 MiB
+	CacheBytes int64         // of the block cache; 0 means 32 MiB
 	Gather     time.Duration // see [derived.Options]
 	FlushEvery time.Duration
 	BatchBytes int
@@ -35,10 +36,14 @@ type Options struct {
 type Ledger struct {
 	store   *derived.Store
 	journal *journal.Journal
+	present atomic.Pointer[moments] // what answers of now need, at the last position that was asked
 }
 
 // Open opens the ledger of a journal, or begins an empty one; see [derived.Open].
 func Open(j *journal.Journal, o Options) (*Ledger, error) {
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = 32 << 20
+	}
 	s, err := derived.Open(j, derived.Options{
 		FS: o.FS, Dir: o.Dir, Name: "peg ledger", Model: model{}, ReadOnly: o.ReadOnly, CacheBytes: o.CacheBytes,
 		Gather: o.Gather, FlushEvery: o.FlushEvery, BatchBytes: o.BatchBytes, Progress: o.Progress, Logger: o.Logger,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 
@@ -31,7 +32,7 @@ func (l *Ledger) List(q Query) (*Page, error) {
 	}
 	page := &Page{Pegs: []Peg{}}
 	err = l.store.View(func(r derived.Reader, at derived.Position) error {
-		v, err := newViewer(r, at, q.AsOf)
+		v, err := l.viewer(r, at, q.AsOf)
 		if err != nil {
 			return err
 		}
@@ -84,7 +85,7 @@ func (c *list) choose() error {
 	case c.state != 0 && c.AsOf == 0:
 		c.prefix, c.byState = []byte{prefixState, byte(c.kind), c.state}, true
 	default:
-		c.prefix = []byte{prefixAll, byte(c.kind)}
+		c.prefix = []byte{prefixEntry, byte(c.kind)}
 	}
 	return nil
 }
@@ -118,28 +119,55 @@ func (c *list) fill(page *Page, v *viewer) error {
 	if bytes.Compare(c.low, c.high) >= 0 {
 		return nil
 	}
+	// What left a state leaves marks of deletion in its range for a while; the count
+	// says when no entry is left to find.
+	most := uint64(MaxScan)
+	if c.byState && c.Cursor == "" {
+		most = min(most, v.counts[kindState{c.kind, c.state}].Entries)
+	}
+	if most == 0 {
+		return nil
+	}
 	var inner error
-	seen, last, more := 0, "", false
-	err := v.r.Scan(c.low, c.high, !c.Forward, func(key, id []byte) bool {
+	var seen uint64
+	last, more := "", false
+	err := v.r.Scan(c.low, c.high, !c.Forward, func(key, value []byte) bool {
 		if len(page.Pegs) == c.Limit || seen == MaxScan {
 			more = true
 			return false
 		}
 		seen++
 		last = hex.EncodeToString(key[len(c.prefix):])
-		var p Peg
-		var ok bool
-		p, ok, inner = v.one(c.kind, id, false)
-		if inner != nil {
-			return false
-		}
-		if ok && (c.state == 0 || c.byState || p.State == stateName(c.kind, c.state)) {
-			page.Pegs = append(page.Pegs, p)
-		}
-		return true
+		inner = c.row(page, v, key, value)
+		return inner == nil && (seen < most || most == MaxScan)
 	})
 	if more {
 		page.Cursor = last
 	}
 	return errors.Join(err, inner)
+}
+
+// row takes one entry into the page, if it is one that is asked for.
+func (c *list) row(page *Page, v *viewer, key, value []byte) error {
+	first, ok := parseMoment(key[len(c.prefix):])
+	if !ok {
+		return derived.Damaged(nil, fmt.Sprintf("peg ledger: key %x", key))
+	}
+	e := &entry{}
+	var err error
+	if c.prefix[0] == prefixEntry {
+		if err = decode(key, value, e); err == nil {
+			err = sound(c.kind, key, e)
+		}
+	} else {
+		e, err = entryAt(v.r, c.kind, first)
+	}
+	if err != nil {
+		return err
+	}
+	p, ok, err := v.show(c.kind, e)
+	if err == nil && ok && (c.state == 0 || c.byState || p.State == stateName(c.kind, c.state)) {
+		page.Pegs = append(page.Pegs, p)
+	}
+	return err
 }

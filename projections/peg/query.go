@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/journal/derived"
 )
 
@@ -67,7 +68,7 @@ func (l *Ledger) Get(q Question) (*Found, error) {
 	}
 	out := &Found{Pegs: []Peg{}}
 	err = l.store.View(func(r derived.Reader, at derived.Position) error {
-		v, err := newViewer(r, at, q.AsOf)
+		v, err := l.viewer(r, at, q.AsOf)
 		if err != nil {
 			return err
 		}
@@ -77,7 +78,7 @@ func (l *Ledger) Get(q Question) (*Found, error) {
 			return err
 		}
 		for _, id := range ids {
-			p, ok, err := v.one(id.kind, id.id, true)
+			p, ok, err := v.one(id.kind, id.id)
 			if err != nil {
 				return err
 			}
@@ -100,22 +101,44 @@ type viewer struct {
 	r       derived.Reader
 	asOf    uint64
 	present bool // asked for now
-	outlook *outlook
+	*moments
+	payments map[chainhash.Hash]*entry // of the requests that were shown
 }
 
-func newViewer(r derived.Reader, at derived.Position, asOf uint64) (*viewer, error) {
-	v := &viewer{r: r, asOf: at.Head.Sequence, present: asOf == 0}
+// moments is what many answers of one moment need.
+type moments struct {
+	at      journal.Head
+	outlook *outlook
+	counts  counts // of now
+}
+
+// viewer begins an answer. What every answer of now needs is read once per position.
+func (l *Ledger) viewer(r derived.Reader, at derived.Position, asOf uint64) (*viewer, error) {
+	v := &viewer{r: r, asOf: at.Head.Sequence, present: asOf == 0, payments: map[chainhash.Hash]*entry{}}
 	if asOf > at.Head.Sequence {
 		return nil, fault.New(fault.CannotJudge, "the ledger has come to event %d, not to %d", at.Head.Sequence, asOf)
 	}
-	var before []byte
 	if !v.present {
 		v.asOf = asOf
-		before = keyPlace(prefixTip, moment{Sequence: asOf + 1})
+		o, err := look(r, keyPlace(prefixTip, moment{Sequence: asOf + 1}))
+		v.moments = &moments{outlook: o}
+		return v, err
 	}
+	if m := l.present.Load(); m != nil && m.at == at.Head {
+		v.moments = m
+		return v, nil
+	}
+	m := &moments{at: at.Head}
 	var err error
-	v.outlook, err = look(r, before)
-	return v, err
+	if m.outlook, err = look(r, nil); err != nil {
+		return nil, err
+	}
+	if m.counts, err = readCounts(r); err != nil {
+		return nil, err
+	}
+	l.present.Store(m)
+	v.moments = m
+	return v, nil
 }
 
 // named finds the entries that a hash may name.
@@ -126,7 +149,7 @@ func (v *viewer) named(hash []byte, log *uint32) (ids []named, err error) {
 	if log != nil {
 		return []named{{Requests, requestID(common.Hash(hash), *log)}}, nil
 	}
-	low := keyEntry(Requests, hash)
+	low := keyID(Requests, hash)
 	err = v.r.Scan(low, after(low), false, func(key, _ []byte) bool {
 		ids = append(ids, named{Requests, slices.Clone(key[2:])})
 		return len(ids) < maxPays
@@ -134,24 +157,17 @@ func (v *viewer) named(hash []byte, log *uint32) (ids []named, err error) {
 	return ids, err
 }
 
-// one shows an entry as it was; ok is false when there was none.
-func (v *viewer) one(k Kind, id []byte, history bool) (p Peg, ok bool, err error) {
-	e, err := v.entry(k, id)
+// one shows an entry as it was, with its history; ok is false when there was none.
+func (v *viewer) one(k Kind, id []byte) (p Peg, ok bool, err error) {
+	e, err := readEntry(v.r, k, id)
 	if err != nil || e == nil {
 		return p, false, err
 	}
-	p = e.view()
-	var payment *entry
-	if e.PegOut != nil && e.PegOut.Payment != (chainhash.Hash{}) {
-		if payment, err = v.entry(Payments, e.PegOut.Payment[:]); err != nil {
-			return p, false, err
-		}
+	p, ok, err = v.show(k, e)
+	if err != nil || !ok {
+		return p, false, err
 	}
-	v.outlook.add(&p, e, payment)
-	if !history {
-		return p, true, nil
-	}
-	if p.History, err = v.history(k, id); err != nil {
+	if p.History, err = v.history(k, e.First); err != nil {
 		return p, false, err
 	}
 	if k == Payments {
@@ -160,49 +176,99 @@ func (v *viewer) one(k Kind, id []byte, history bool) (p Peg, ok bool, err error
 	return p, true, err
 }
 
-// entry reads an entry as it was, nil when there was none.
-func (v *viewer) entry(k Kind, id []byte) (*entry, error) {
-	e := &entry{}
-	key := keyEntry(k, id)
-	ok, err := read(v.r, key, e)
-	if err != nil || !ok {
-		return nil, err
+// show shows an entry that was read as it was; ok is false when there was none.
+func (v *viewer) show(k Kind, e *entry) (p Peg, ok bool, err error) {
+	if ok, err = v.then(k, e); err != nil || !ok {
+		return p, false, err
 	}
-	if err := sound(k, id, e); err != nil {
-		return nil, err
+	p = e.view()
+	var payment *entry
+	if e.PegOut != nil && e.PegOut.Payment != (chainhash.Hash{}) {
+		if payment, err = v.payment(e.PegOut.Payment); err != nil {
+			return p, false, err
+		}
 	}
-	if v.present || e.Last.Sequence <= v.asOf {
+	v.outlook.add(&p, e, payment)
+	return p, true, nil
+}
+
+// payment reads a payment as it was, nil when there was none.
+func (v *viewer) payment(txid chainhash.Hash) (*entry, error) {
+	e, read := v.payments[txid]
+	if read {
 		return e, nil
 	}
+	e, err := readEntry(v.r, Payments, txid[:])
+	if err == nil && e != nil {
+		var ok bool
+		if ok, err = v.then(Payments, e); !ok {
+			e = nil
+		}
+	}
+	if err == nil {
+		v.payments[txid] = e
+	}
+	return e, err
+}
+
+// then sets an entry back to what it was; ok is false when there was none.
+func (v *viewer) then(k Kind, e *entry) (ok bool, err error) {
+	if v.present || e.Last.Sequence <= v.asOf {
+		return true, nil
+	}
 	if e.First.Sequence > v.asOf {
-		return nil, nil
+		return false, nil
 	}
 	var c change
-	low := append([]byte{prefixHistory, byte(k)}, id...)
-	failed := v.r.Scan(low, keyHistory(k, id, moment{Sequence: v.asOf + 1}), true, func(key, value []byte) bool {
+	low := e.First.append([]byte{prefixHistory, byte(k)})
+	failed := v.r.Scan(low, keyHistory(k, e.First, moment{Sequence: v.asOf + 1}), true, func(key, value []byte) bool {
 		if err = decode(key, value, &c); err == nil && len(key) >= placeSize {
 			e.Last = moment{Time: c.Time, Sequence: binary.BigEndian.Uint64(key[len(key)-placeSize:])}
 		}
 		return false
 	})
 	if err = errors.Join(failed, err); err != nil {
-		return nil, err
+		return false, err
 	}
 	e.apply(c)
-	return e, nil
+	return true, nil
+}
+
+// readEntry reads the entry with an id, nil when there is none.
+func readEntry(r derived.Reader, k Kind, id []byte) (*entry, error) {
+	value, err := r.Get(keyID(k, id))
+	if err != nil || value == nil {
+		return nil, err
+	}
+	first, ok := parseMoment(value)
+	if !ok {
+		return nil, derived.Damaged(nil, fmt.Sprintf("peg ledger: the place of entry %x", id))
+	}
+	return entryAt(r, k, first)
+}
+
+// entryAt reads the entry whose first fact is at a moment.
+func entryAt(r derived.Reader, k Kind, first moment) (*entry, error) {
+	e, key := &entry{}, keyEntry(k, first)
+	if ok, err := read(r, key, e); err != nil {
+		return nil, err
+	} else if !ok {
+		return nil, derived.Damaged(nil, fmt.Sprintf("peg ledger: key %x is listed and not there", key))
+	}
+	return e, sound(k, key, e)
 }
 
 // sound refuses an entry that is not of its kind.
-func sound(k Kind, id []byte, e *entry) error {
+func sound(k Kind, key []byte, e *entry) error {
 	if have := [...]bool{Deposits: e.PegIn != nil, Requests: e.PegOut != nil, Payments: e.Payment != nil}; !have[k] {
-		return derived.Damaged(nil, fmt.Sprintf("peg ledger: entry %x is no %s", id, k))
+		return derived.Damaged(nil, fmt.Sprintf("peg ledger: key %x is no %s", key, k))
 	}
 	return nil
 }
 
-func (v *viewer) history(k Kind, id []byte) (out []Change, err error) {
-	low := append([]byte{prefixHistory, byte(k)}, id...)
-	failed := v.r.Scan(low, keyHistory(k, id, moment{Sequence: v.asOf + 1}), false, func(key, value []byte) bool {
+func (v *viewer) history(k Kind, first moment) (out []Change, err error) {
+	low := first.append([]byte{prefixHistory, byte(k)})
+	failed := v.r.Scan(low, keyHistory(k, first, moment{Sequence: v.asOf + 1}), false, func(key, value []byte) bool {
 		var c change
 		if err = decode(key, value, &c); err != nil || len(key) != len(low)+placeSize {
 			return false

@@ -80,16 +80,14 @@ type Member struct {
 func (l *Ledger) Summary(asOf uint64) (*Summary, error) {
 	s := &Summary{Members: []Member{}}
 	err := l.store.View(func(r derived.Reader, at derived.Position) error {
-		v, err := newViewer(r, at, asOf)
+		v, err := l.viewer(r, at, asOf)
 		if err != nil {
 			return err
 		}
 		s.AsOf = v.asOf
 		s.take(v.outlook)
 		if v.present {
-			if s.Counts, err = counts(r); err != nil {
-				return err
-			}
+			s.Counts = v.counts.view()
 		}
 		w, err := walletBefore(r, moment{Sequence: v.asOf + 1})
 		if err != nil {
@@ -126,26 +124,6 @@ func (s *Summary) take(o *outlook) {
 		}
 		s.Members = append(s.Members, one)
 	}
-}
-
-// counts reads how many entries each state has. Every state has its number.
-func counts(r derived.Reader) (map[string]map[string]Count, error) {
-	out := map[string]map[string]Count{}
-	for k := Deposits; k <= Payments; k++ {
-		of := map[string]Count{}
-		for state := range stateNames[k] {
-			if state == 0 {
-				continue
-			}
-			n, amount, err := readCount(r, keyCount(k, uint8(state)))
-			if err != nil {
-				return nil, err
-			}
-			of[stateName(k, uint8(state))] = Count{n, amount}
-		}
-		out[k.String()] = of
-	}
-	return out, nil
 }
 
 // walletBefore reads the sums of the last fact before a place of the journal.
