@@ -36,6 +36,9 @@ type Following struct {
 	// Match is up to where an answer agreed with what was followed without reaching
 	// where it parts; zero when the last one did.
 	Match uint64
+	// Peak is the highest that Top was above any block that is followed: a node may tell of
+	// one reorganisation in steps, each of them small.
+	Peak uint64
 	// Left: the node's chain has none of the blocks that were followed.
 	Left bool
 }
@@ -57,6 +60,7 @@ func (b *Following) fields(f *record.Fields, from int) {
 	record.Optional(f, from+12, &b.Lost)
 	f.Uint64(from+13, &b.Match)
 	f.Bool(from+14, &b.Left)
+	f.Uint64(from+15, &b.Peak)
 }
 
 // Current reports whether Bitcoin is followed to the tip that its node has.

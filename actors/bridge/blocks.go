@@ -49,6 +49,9 @@ func readBlocks(list []message.BitcoinBlock) ([]told, error) {
 			if err != nil {
 				return nil, fault.Wrap(fault.Temporary, err, fmt.Sprintf("transaction %d of Bitcoin block %s at %d", t.Index, b.Hash, b.Height))
 			}
+			if !possible(tx) {
+				return nil, fault.New(fault.Temporary, "transaction %d of Bitcoin block %s at %d pays amounts that do not exist", t.Index, b.Hash, b.Height)
+			}
 			txid := tx.TxHash()
 			branch := make([]chainhash.Hash, len(t.Branch))
 			for l := range t.Branch {
@@ -138,39 +141,54 @@ func (x *turn) takeOther(m *message.BitcoinFollowed) error {
 func (x *turn) forgetBitcoin() {
 	b := &x.Following
 	x.restage(x.leave(0))
-	b.HasTop, b.Top, b.Match, b.Left, b.Network = false, message.BitcoinID{}, 0, false, ""
+	b.HasTop, b.Top, b.Match, b.Peak, b.Left, b.Network = false, message.BitcoinID{}, 0, 0, false, ""
 }
 
 // advance follows Bitcoin from a fork to the last of blocks.
 func (x *turn) advance(m *message.BitcoinFollowed, fork message.BitcoinID, blocks []told) {
 	b := &x.Following
 	before := *b
-	reverted, touched := uint64(0), []chainhash.Hash(nil)
+	reverted, deepest, left := uint64(0), uint64(0), []chainhash.Hash(nil)
 	if b.HasTop && fork.Height < b.Top.Height {
-		reverted = b.Top.Height - fork.Height
-		touched = x.leave(fork.Height + 1)
+		reverted, deepest = b.Top.Height-fork.Height, max(b.Peak, b.Top.Height)-fork.Height
+		left = x.leave(fork.Height + 1)
 		b.Top = fork
 	}
 	b.Network, b.Tip, b.FeeRate, b.Lost, b.Match, b.Left = m.Network, *m.Tip, m.FeeRate, nil, 0, false
-	var arrived []*Deposit
+	touched, arrived := left, []*Deposit(nil)
 	for i := range blocks {
 		b.Top, b.HasTop = blocks[i].id(), true
 		x.bitcoin.Set(b.Top.Height, b.Top.Hash)
 		told, fresh := x.takeTransactions(&blocks[i])
 		touched, arrived = append(touched, told...), append(arrived, fresh...)
 	}
+	b.Peak = max(b.Peak, b.Top.Height)
 	x.shiftWindow()
 	if len(blocks) > 0 || before.Tip != b.Tip || before.FeeRate != b.FeeRate || before.Lost != nil {
 		x.out.Fact(&message.BitcoinTipChanged{Height: b.Top.Height, Hash: b.Top.Hash, NodeHeight: b.Tip.Height, FeeRate: b.FeeRate, Reverted: reverted})
 	}
-	if reverted >= x.required() {
-		x.halt("Bitcoin replaced %d blocks up to height %d, deposits are credited after %d: what was minted may not be in Bitcoin any more", reverted, before.Top.Height, x.required())
+	if deepest >= x.required() {
+		x.halt("Bitcoin replaced %d blocks up to height %d, deposits are credited after %d: what was minted may not be in Bitcoin any more", deepest, fork.Height+deepest, x.required())
+		b.Peak = b.Top.Height
 	}
+	x.alarmLeft(left)
 	x.learn(arrived)
 	x.restage(append(touched, x.ripe(before.Top.Height)...))
 	x.fetchUnknown()
 	x.judgeAgain()
 	x.bitcoinMoved()
+}
+
+// alarmLeft tells which minted deposits a reorganisation has left without their Bitcoin
+// block: the coins of the wallet that may not exist.
+func (x *turn) alarmLeft(txids []chainhash.Hash) {
+	head := x.Block(x.Head.Root)
+	for _, txid := range txids {
+		if d := x.Deposit(txid); head != nil && d != nil && !d.Followed && head.Wallet.Minted(txid) {
+			x.alarmPayment("minted-left", fmt.Sprintf("deposit %s of %d satoshi is minted, and its Bitcoin block %s at %d left the best chain: its coins may not exist; see that it is mined again before the peg goes on",
+				txid, x.received(d), d.Block, d.Height), d.Root, txid)
+		}
+	}
 }
 
 // leave forgets the followed blocks from a height on, and returns the deposits that

@@ -81,8 +81,8 @@ func (x *turn) transactionFetched(m *message.TransactionFetched) {
 	}
 	tx, err := readTransaction(m.Raw.Data)
 	switch {
-	case err != nil || tx.TxHash() != f.Txid:
-		x.lose(fault.Temporary, "the Bitcoin node answers transaction %s of block %s with another", f.Txid, f.Block)
+	case err != nil || tx.TxHash() != f.Txid || !possible(tx):
+		x.lose(fault.Temporary, "the Bitcoin node answers transaction %s of block %s with another, or with one that no block has", f.Txid, f.Block)
 	case x.Deposit(f.Txid) == nil:
 		d := &Deposit{Txid: f.Txid, Raw: m.Raw, Block: m.Block, Height: m.Height, tx: tx}
 		x.putDeposit(d)
