@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
+	"github.com/btcsuite/btcd/wire"
 
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
@@ -79,6 +80,22 @@ func (s *State) depth(height uint64) uint64 {
 
 // required is how many confirmations a deposit needs, at least one. (peg.md A1)
 func (s *State) required() uint64 { return max(1, uint64(s.rules.spec.Confirmations)) }
+
+// maturity is how deep a coinbase is before Bitcoin lets its outputs be spent.
+const maturity = 100
+
+// requiredOf is how many confirmations a deposit needs: one that a coinbase makes cannot
+// be spent before it is mature, and what is minted is to be there for payments.
+func (s *State) requiredOf(d *Deposit) uint64 {
+	if isCoinbase(d.tx) {
+		return max(s.required(), maturity)
+	}
+	return s.required()
+}
+
+func isCoinbase(tx *wire.MsgTx) bool {
+	return len(tx.TxIn) == 1 && tx.TxIn[0].PreviousOutPoint == wire.OutPoint{Index: wire.MaxPrevOutIndex}
+}
 
 // followBitcoin asks for what is new, unless a request or a pause is under way.
 func (x *turn) followBitcoin() {

@@ -169,8 +169,8 @@ func (s *State) outsideInput(i int, out wire.OutPoint) (*wire.TxOut, Verdict) {
 		return nil, undecided("UnspendableInput", "input %d, %s, is no coin of the wallet, and Bitcoin does not show it so far as it is followed", i, out)
 	case int(out.Index) >= len(d.tx.TxOut) || !s.rules.federation.Pays(d.tx.TxOut[out.Index].PkScript):
 		return nil, refused("UnspendableInput", "input %d, %s, does not pay the federation", i, out)
-	case s.depth(d.Height) < s.required():
-		return nil, undecided("UnspendableInput", "input %d, %s, is no coin of the wallet and has %d confirmations of %d", i, out, s.depth(d.Height), s.required())
+	case s.depth(d.Height) < s.requiredOf(d):
+		return nil, undecided("UnspendableInput", "input %d, %s, is no coin of the wallet and has %d confirmations of %d", i, out, s.depth(d.Height), s.requiredOf(d))
 	}
 	return d.tx.TxOut[out.Index], Verdict{}
 }

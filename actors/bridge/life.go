@@ -63,7 +63,7 @@ func (s *State) stageOf(d *Deposit) stage {
 		return stage{state: message.PegInNone, reason: none}
 	case in.Amount < minPegIn:
 		return stage{state: message.PegInBelow, reason: fmt.Sprintf("%d satoshi are less than the %d that are worth spending", in.Amount, minPegIn)}
-	case s.depth(d.Height) < s.required():
+	case s.depth(d.Height) < s.requiredOf(d):
 		return stage{state: message.PegInSeen}
 	default:
 		return stage{state: message.PegInQueued}
@@ -253,7 +253,20 @@ func (s *State) settled(txid chainhash.Hash) bool {
 // ripe returns the deposits that have become deep enough since Bitcoin was followed to
 // another height.
 func (s *State) ripe(before uint64) (txids []chainhash.Hash) {
-	b, required := &s.Following, s.required()
+	txids = s.ripeAt(before, s.required())
+	if s.required() >= maturity {
+		return txids
+	}
+	for _, txid := range s.ripeAt(before, maturity) {
+		if isCoinbase(s.Deposit(txid).tx) {
+			txids = append(txids, txid)
+		}
+	}
+	return txids
+}
+
+func (s *State) ripeAt(before, required uint64) (txids []chainhash.Hash) {
+	b := &s.Following
 	if !b.HasTop || b.Top.Height+1 < required {
 		return nil
 	}

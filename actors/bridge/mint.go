@@ -199,7 +199,7 @@ func (s *State) absent(id message.DepositID) Verdict {
 // confirmed is the verdict on the place of a deposit that is here.
 func (s *State) confirmed(id message.DepositID, d *Deposit) Verdict {
 	lost := s.Following.Lost
-	switch depth, required := s.depth(d.Height), s.required(); {
+	switch depth, required := s.depth(d.Height), s.requiredOf(d); {
 	case lost != nil && fault.Grade(lost.Grade) != fault.Temporary:
 		return undecided(RuleMinted, "deposit %s: Bitcoin cannot be judged by: %s", id.Txid, lost.Reason)
 	case !d.Followed:
@@ -278,8 +278,11 @@ func (s *State) planPegIns(p *message.PegPlanned, m *message.PlanPeg, parent *Bl
 	most := min(maxAccounts, int(min(m.Room, maxAccounts)))
 	var credits credits
 	s.deposits.Scan(func(d *Deposit) bool {
+		if !d.Followed || d.State == message.PegInNone || d.State == message.PegInBelow || s.depth(d.Height) < s.requiredOf(d) || parent.Wallet.Minted(d.Txid) {
+			return true // cheap: most deposits that stay here credit nobody
+		}
 		in, none := s.reading(d, parent.Number+1)
-		if none != "" || in.Amount < minPegIn || !d.Followed || s.depth(d.Height) < s.required() || parent.Wallet.Minted(d.Txid) || sharesFees(in, m) {
+		if none != "" || in.Amount < minPegIn || sharesFees(in, m) {
 			return true
 		}
 		if _, had := credits.find(in.Account); had || len(credits) < most {
