@@ -28,7 +28,9 @@ func (x *turn) signaturesReceived(m *message.SignaturesReceived) {
 			x.keepEarly(s, uint32(member))
 			continue
 		}
-		x.collect(p, MemberSignatures{Member: uint32(member), Signatures: s.Signatures})
+		if p.signedBy(uint32(member)) == nil && !x.collect(p, MemberSignatures{Member: uint32(member), Signatures: s.Signatures}) {
+			return // no member sends a false one: the rest is not worth what it costs to verify
+		}
 	}
 }
 
@@ -41,6 +43,7 @@ func (x *turn) collect(p *Payment, s MemberSignatures) bool {
 	p = p.copy()
 	p.addSignatures(s)
 	x.putPayment(p)
+	x.signCarried(p.Txid)
 	x.tellPayment(p.Txid)
 	return true
 }

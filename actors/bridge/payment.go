@@ -35,7 +35,7 @@ type Payment struct {
 	Signatures []MemberSignatures
 
 	Carrier message.BlockID // on the head's branch, or nothing
-	Signed  []byte          // with witnesses, as the last carrier has it
+	Signed  []byte          // with witnesses, as the last carrier has it or, if those are false, of ours
 
 	Sending  bool              // the Bitcoin edge has not answered yet
 	Outcome  uint8             // of the last broadcast, one of the Broadcast constants
@@ -172,9 +172,9 @@ func (p *Payment) fee() uint64 {
 }
 
 // outgoing reports whether Bitcoin is to have the payment: a carrier of the head's branch
-// has it, and Bitcoin has neither it nor another in its place in a block.
+// has it with its signatures, and Bitcoin has neither it nor another in its place in a block.
 func (p *Payment) outgoing() bool {
-	return p.Carrier != (message.BlockID{}) && p.Mined.Height == 0 && p.Replaced == (chainhash.Hash{})
+	return p.Carrier != (message.BlockID{}) && len(p.Signed) > 0 && p.Mined.Height == 0 && p.Replaced == (chainhash.Hash{})
 }
 
 // inMempool reports whether Bitcoin's mempool took the payment, or had it.

@@ -199,9 +199,30 @@ func (x *turn) connectPayout(b *Block, raw []byte) {
 	}
 	p = p.copy()
 	p.Carrier, p.Signed, p.Outcome = b.id(), raw, 0
+	if outputs := p.outputs(); outputs != nil && p.Mined.Height == 0 {
+		if err := x.rules.federation.CheckWitnesses(signed, outputs); err != nil {
+			x.alarmPayment("payout-witness", fmt.Sprintf("carrier %s at %d finalises payment %s with signatures that do not hold: %v", b.Root, b.Number, p.Txid, err), b.Root, p.Txid)
+			p.Signed = nil
+		}
+	}
 	x.putPayment(p)
 	x.takeWitnesses(p, signed)
+	x.signCarried(p.Txid)
 	x.tellPayment(p.Txid)
+}
+
+// signCarried finalises a payment of ours whose carrier has it with false signatures, as
+// soon as enough true ones are known.
+func (x *turn) signCarried(txid chainhash.Hash) {
+	p := x.Payment(txid)
+	if p.Carrier == (message.BlockID{}) || len(p.Signed) > 0 {
+		return
+	}
+	if tx, _ := x.finalized(p); tx != nil {
+		p = p.copy()
+		p.Signed = signedBytes(tx)
+		x.putPayment(p)
+	}
 }
 
 // revertPayments takes back what connectPayments concluded, in reverse.
