@@ -64,6 +64,10 @@ func (r *Request) Fields(f *record.Fields) {
 	f.Uint64(10, &r.Number)
 }
 
+// ignoredBeyond is why a request is never paid that only a forged log can make: legacy's
+// process ends on it too, for want of coins. The sums do not have it.
+const ignoredBeyond = "more satoshi than there will be"
+
 // read fills in what follows from a block itself: its payment and its requests. A
 // proposal that cannot be read spends and pays nothing.
 func (s *State) read(m *message.PegBlock) (*Block, error) {
@@ -92,6 +96,9 @@ func (s *State) read(m *message.PegBlock) (*Block, error) {
 	// activation.
 	requests, _ := peg.Requests(logs, s.strictPegOuts(b.Number+1), s.rules.spec.Exceptions.MinPegoutSatoshi)
 	for _, r := range requests {
+		if r.Amount > maxSatoshi {
+			r.Amount, r.Ignored = 0, ignoredBeyond
+		}
 		b.Requests = append(b.Requests, Request{r, b.Root, b.Number})
 	}
 	return b, nil

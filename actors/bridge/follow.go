@@ -62,6 +62,9 @@ func (x *turn) execute(m *message.PegBlock) {
 		return
 	}
 	b.Wallet = x.derive(b, parent.Wallet)
+	if reason := unbalanced(&b.Wallet.Totals); reason != "" && unbalanced(&parent.Wallet.Totals) == "" {
+		x.alarm("totals", fmt.Sprintf("the wallet after block %s at %d: %s; its sums do not tell what the federation holds and owes", b.Root, b.Number, reason), b.Root)
+	}
 	x.putBlock(b)
 	x.registerPayment(b)
 }
