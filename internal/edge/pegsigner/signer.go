@@ -1,7 +1,6 @@
 package pegsigner
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 
@@ -30,10 +29,8 @@ type Signer interface {
 // Member returns the index of a public key in a federation. Members are told apart by
 // the x coordinate: the script has no more of a key. (peg.md A2.2)
 func Member(f *peg.Federation, key [33]byte) (int, error) {
-	for i := range f.Keys {
-		if bytes.Equal(f.Keys[i][1:], key[1:]) {
-			return i, nil
-		}
+	if i, ok := f.Member(key); ok {
+		return i, nil
 	}
 	return 0, fault.New(fault.Invalid, "federation key %x is none of the chain spec's %d federationBitcoinPubkeys: use another key, or none", key, len(f.Keys))
 }
