@@ -24,7 +24,7 @@ func (model) Version() uint32 { return version }
 
 // Begin implements derived.Model.
 func (model) Begin(w derived.Writer, content func(journal.Hash) ([]byte, error)) derived.Folder {
-	return &folder{w: w, content: content}
+	return &folder{w: w, content: content, entries: map[string]*held{}}
 }
 
 // folder folds one batch.
@@ -33,6 +33,10 @@ type folder struct {
 	content func(journal.Hash) ([]byte, error)
 	chain   *chain // nil until it is needed
 	counts  counts // the same
+
+	// Entries that the batch read or changed, by kind and id; End writes them, so that
+	// a life within one batch is written once.
+	entries map[string]*held
 }
 
 // decoded makes the messages and facts that the ledger reads, by type name.
@@ -220,7 +224,7 @@ func lastOf[T any](list []T, n int) []T { return list[max(len(list)-n, 0):] }
 
 // End implements derived.Folder.
 func (f *folder) End() error {
-	var errs []error
+	errs := []error{f.write()}
 	if f.chain != nil {
 		errs = append(errs, f.set(keyChain, f.chain))
 	}

@@ -2,6 +2,8 @@ package peg
 
 import (
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/ethereum/go-ethereum/common"
@@ -9,15 +11,61 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 )
 
-// entry reads an entry, nil when there is none.
-func (f *folder) entry(k Kind, id []byte) (*entry, error) { return readEntry(f.w, k, id) }
+// held is an entry of a batch.
+type held struct {
+	kind   Kind
+	id     []byte
+	stored *entry // before the batch; nil when there was none
+	now    *entry
+}
 
-// enter takes the newest fact of an entry into every list that has it.
+// hold reads an entry once a batch.
+func (f *folder) hold(k Kind, id []byte) (*held, error) {
+	key := string(append([]byte{byte(k)}, id...))
+	if h := f.entries[key]; h != nil {
+		return h, nil
+	}
+	e, err := readEntry(f.w, k, id)
+	if err != nil {
+		return nil, err
+	}
+	h := &held{kind: k, id: slices.Clone(id), stored: e, now: e}
+	f.entries[key] = h
+	return h, nil
+}
+
+// entry returns an entry, nil when there is none.
+func (f *folder) entry(k Kind, id []byte) (*entry, error) {
+	h, err := f.hold(k, id)
+	if err != nil {
+		return nil, err
+	}
+	return h.now, nil
+}
+
+// write writes the entries that the batch changed, and their lists.
+func (f *folder) write() error {
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(f.entries)) {
+		h := f.entries[key]
+		if h.now == h.stored {
+			continue
+		}
+		errs = append(errs, f.set(keyEntry(h.kind, h.now.First), h.now), f.list(h.kind, h.stored, h.now))
+		if h.stored == nil {
+			errs = append(errs, f.w.Set(keyID(h.kind, h.id), h.now.First.append(nil)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// enter takes the newest fact of an entry.
 func (f *folder) enter(at moment, k Kind, id []byte, now *entry) error {
-	before, err := f.entry(k, id)
+	h, err := f.hold(k, id)
 	if err != nil {
 		return err
 	}
+	before := h.now
 	now.First, now.Last, now.Changes = at, at, 1
 	if before != nil {
 		now.First, now.Changes = before.First, before.Changes+1
@@ -25,14 +73,9 @@ func (f *folder) enter(at moment, k Kind, id []byte, now *entry) error {
 	if listedAgain(before, now) {
 		return nil
 	}
+	h.now = now
 	c := now.change()
-	errs := []error{
-		f.count(k, before, now), f.set(keyEntry(k, now.First), now), f.set(keyHistory(k, now.First, at), &c), f.list(k, before, now),
-	}
-	if before == nil {
-		errs = append(errs, f.w.Set(keyID(k, id), at.append(nil)))
-	}
-	return errors.Join(errs...)
+	return errors.Join(f.count(k, before, now), f.set(keyHistory(k, now.First, at), &c))
 }
 
 // list has an entry stand in the lists of its state and account, and in no others.
