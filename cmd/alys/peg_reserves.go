@@ -80,7 +80,7 @@ func storedReserves(l *peg.Ledger, q rpc.ReservesQuery) (*rpc.Reserves, error) {
 }
 
 func printReserves(w io.Writer, r *rpc.Reserves) {
-	printTotals(w, r.Height, &r.Totals)
+	printTotals(w, fmt.Sprintf("at block %d", r.Height), &r.Totals)
 	balance := "balance to the satoshi"
 	if !r.Exact {
 		balance = "DO NOT balance"

@@ -45,7 +45,11 @@ func printPegStatus(w io.Writer, s *peg.Summary) {
 			}
 		}
 	}
-	printTotals(w, s.Wallet.Height, &s.Wallet.Totals)
+	when := "no block touched it yet"
+	if s.Wallet.Block != "" {
+		when = fmt.Sprintf("unchanged since block %d", s.Wallet.Height)
+	}
+	printTotals(w, when, &s.Wallet.Totals)
 	printf(w, "Bitcoin  %s\n", bitcoinText(&s.Bitcoin))
 	if s.Halted != nil {
 		printf(w, "halted   since %s: %s; alys peg resume\n", s.Halted.Since, s.Halted.Reason)
@@ -56,9 +60,9 @@ func printPegStatus(w io.Writer, s *peg.Summary) {
 	for i, m := range s.Members {
 		last := "has signed nothing"
 		if m.LastSigned != "" {
-			last = "signed last at " + m.LastSigned
+			last = fmt.Sprintf("signed last at %s; payments: %d", m.LastSigned, m.Payments)
 		}
-		printf(w, "member   %d %s, %d payments\n", i, last, m.Payments)
+		printf(w, "member   %d %s\n", i, last)
 	}
 }
 
@@ -76,8 +80,8 @@ func bitcoinText(b *peg.Bitcoin) string {
 	}
 }
 
-func printTotals(w io.Writer, height uint64, t *peg.Totals) {
-	printf(w, "wallet   at block %d: %s BTC locked in %d coins\n", height, bitcoins(int64(t.Locked)), t.Coins)
+func printTotals(w io.Writer, when string, t *peg.Totals) {
+	printf(w, "wallet   %s BTC locked in %d coins, %s\n", bitcoins(int64(t.Locked)), t.Coins, when)
 	printf(w, "         minted %s, paid %s, pending %s, fees of users %s, of Bitcoin %s, drift of the pool %s\n",
 		bitcoins(int64(t.Minted)), bitcoins(int64(t.Paid)), bitcoins(int64(t.Pending)), bitcoins(int64(t.UserFees)), bitcoins(int64(t.BitcoinFees)), bitcoins(t.Drift))
 	printf(w, "         uncredited %s, fetched %s, stray %s, ignored %s, dust %d wei, unbacked %d gwei, %d transactions unknown\n",

@@ -42,6 +42,8 @@ func runScripts(t *testing.T, dir string) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await":      awaitCommand,
 			"awaitpeg":   awaitPegCommand,
+			"awaithalt":  awaitHaltCommand,
+			"coins":      coinsCommand,
 			"buildnext":  buildNextCommand,
 			"code":       codeCommand,
 			"flipchunk":  flipChunkCommand,

@@ -235,6 +235,44 @@ func TestDepositLife(t *testing.T) {
 	}
 }
 
+// A deposit that stands minted and is listed once more: the first time counts on, whatever
+// becomes of the block that lists it. One that was reorganised out before is no double.
+func TestListedTwice(t *testing.T) {
+	b := newBook(t, vfs.NewMem())
+	defer b.close()
+	in := func(state uint8, block byte) *message.PegInChanged {
+		return &message.PegInChanged{Txid: txid(1), State: state, Amount: 5000, Account: common.Address{7}, Root: root(block), Number: uint64(block)}
+	}
+	history := func() (states []string) {
+		for _, c := range b.get(txid(1).String()).History {
+			states = append(states, c.State)
+		}
+		return states
+	}
+	b.tell(nil, in(message.PegInQueued, 0), in(message.PegInMinted, 3))
+	b.tell(nil, in(message.PegInDouble, 4))
+	b.level()
+	if p := b.get(txid(1).String()); p.State != "minted" || p.Block != root(3).Hex() || !slices.Equal(history(), []string{"queued", "minted"}) {
+		t.Errorf("listed again: %+v", p)
+	}
+	b.tell(nil, in(message.PegInFinalized, 3), in(message.PegInDouble, 9))
+	b.level()
+	s, err := b.ledger.Summary(0)
+	must(t, err)
+	if of := s.Counts["deposit"]; of["finalised"] != (Count{1, 5000}) || of["double"] != (Count{}) || of["minted"] != (Count{}) {
+		t.Errorf("counts %+v", of)
+	}
+	if l := b.list(Query{State: "double"}); len(l) != 0 {
+		t.Errorf("listed as double: %v", l)
+	}
+	// Not minted when it was said: it stays said.
+	b.tell(nil, &message.PegInChanged{Txid: txid(2), State: message.PegInQueued}, &message.PegInChanged{Txid: txid(2), State: message.PegInDouble, Reason: "of block 3"})
+	b.level()
+	if p := b.get(txid(2).String()); p.State != "double" || p.Reason != "of block 3" || len(p.History) != 2 {
+		t.Errorf("double: %+v", p)
+	}
+}
+
 // One transaction asks twice; one payment pays both; a reorganisation moves a request.
 func TestRequestsAndPayments(t *testing.T) {
 	b := newBook(t, vfs.NewMem())
