@@ -120,3 +120,31 @@ func BenchmarkPlan(b *testing.B) {
 		New().Handle(g.state.Clone(), plan, core.Turn{Sequence: 99}, new(core.Out))
 	}
 }
+
+// BenchmarkManyDeposits is a plan and a Bitcoin answer beside 100,000 deposits that credit
+// nobody and stay for ever.
+func BenchmarkManyDeposits(b *testing.B) {
+	g := newGround(b, nil)
+	g.unsure = true
+	state := g.state.Clone().(*State)
+	state.Following.HasTop, state.Following.Top = true, message.BitcoinID{Height: 1000}
+	for i := range 100_000 {
+		tx := wire.NewMsgTx(2)
+		tx.AddTxIn(&wire.TxIn{PreviousOutPoint: wire.OutPoint{Hash: chainhash.HashH(binary.BigEndian.AppendUint32(nil, uint32(i)))}})
+		tx.AddTxOut(wire.NewTxOut(1000, state.rules.federation.ScriptPubKey))
+		state.putDeposit(&Deposit{Txid: tx.TxHash(), Height: uint64(i % 900), Followed: true, State: message.PegInNone, tx: tx})
+	}
+	b.Run("plan", func(b *testing.B) {
+		b.ReportAllocs()
+		for range b.N {
+			New().Handle(state.Clone(), &message.PlanPeg{Parent: state.Head.Root, Room: 16}, core.Turn{Sequence: 9}, new(core.Out))
+		}
+	})
+	b.Run("follow", func(b *testing.B) {
+		b.ReportAllocs()
+		for range b.N {
+			head := state.Head
+			New().Handle(state.Clone(), &message.FollowChain{Head: &head}, core.Turn{Sequence: 9}, new(core.Out))
+		}
+	})
+}

@@ -97,7 +97,7 @@ func (s *State) bars(tx *wire.MsgTx, p *Payment, w *Wallet, seen map[chainhash.H
 	}
 	seen[txid] = true
 	for _, in := range tx.TxIn {
-		if s.dependsOn(p, in.PreviousOutPoint, w) {
+		if s.dependsOn(p, in.PreviousOutPoint, w, map[chainhash.Hash]bool{}) {
 			return true
 		}
 		if q := s.Payment(in.PreviousOutPoint.Hash); q != nil && isOn(w, q) && s.bars(q.tx, p, w, seen) {
@@ -109,12 +109,16 @@ func (s *State) bars(tx *wire.MsgTx, p *Payment, w *Wallet, seen map[chainhash.H
 
 // dependsOn reports whether a payment, or one off the branch that it depends on, spends an
 // output.
-func (s *State) dependsOn(p *Payment, out wire.OutPoint, w *Wallet) bool {
+func (s *State) dependsOn(p *Payment, out wire.OutPoint, w *Wallet, seen map[chainhash.Hash]bool) bool {
+	if seen[p.Txid] {
+		return false // a payment may spend several outputs of another
+	}
+	seen[p.Txid] = true
 	for _, in := range p.tx.TxIn {
 		if in.PreviousOutPoint == out {
 			return true
 		}
-		if q := s.Payment(in.PreviousOutPoint.Hash); q != nil && !isOn(w, q) && s.dependsOn(q, out, w) {
+		if q := s.Payment(in.PreviousOutPoint.Hash); q != nil && !isOn(w, q) && s.dependsOn(q, out, w, seen) {
 			return true
 		}
 	}
@@ -202,7 +206,7 @@ func (s *State) forcedInputs(parent *Block) ([]wire.OutPoint, *Payment) {
 // barringCoin finds a coin of a branch whose spending excludes a payment: an input of it or
 // of one that it depends on, else change of a payment of the branch that excludes it.
 func (s *State) barringCoin(w *Wallet, p *Payment) (out wire.OutPoint, found bool) {
-	if out, found = s.excludingInput(w, p); found {
+	if out, found = s.excludingInput(w, p, map[chainhash.Hash]bool{}); found {
 		return out, true
 	}
 	w.Coins(func(c Coin) bool {
@@ -220,7 +224,11 @@ func (s *State) barringCoin(w *Wallet, p *Payment) (out wire.OutPoint, found boo
 
 // excludingInput finds an input that the branch still holds, of a payment or of one off the
 // branch that it depends on.
-func (s *State) excludingInput(w *Wallet, p *Payment) (wire.OutPoint, bool) {
+func (s *State) excludingInput(w *Wallet, p *Payment, seen map[chainhash.Hash]bool) (wire.OutPoint, bool) {
+	if seen[p.Txid] {
+		return wire.OutPoint{}, false
+	}
+	seen[p.Txid] = true
 	for _, in := range p.tx.TxIn {
 		if s.spendable(w, in.PreviousOutPoint) {
 			return in.PreviousOutPoint, true
@@ -228,7 +236,7 @@ func (s *State) excludingInput(w *Wallet, p *Payment) (wire.OutPoint, bool) {
 	}
 	for _, in := range p.tx.TxIn {
 		if parent := s.Payment(in.PreviousOutPoint.Hash); parent != nil && !isOn(w, parent) {
-			if out, found := s.excludingInput(w, parent); found {
+			if out, found := s.excludingInput(w, parent, seen); found {
 				return out, true
 			}
 		}

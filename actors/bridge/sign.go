@@ -177,16 +177,25 @@ func (x *turn) note(o *Order, v Verdict, root common.Hash, txid chainhash.Hash) 
 	return false
 }
 
-// payoutSigned trusts no signer: what does not verify under our own key is neither kept
-// nor published.
-func (x *turn) payoutSigned(m *message.PayoutSigned) {
-	p := x.Payment(m.Txid)
+// answered ends the request that the signer answers; nil when it was not asked.
+func (x *turn) answered(txid chainhash.Hash) *Payment {
+	p := x.Payment(txid)
 	if p == nil || !p.Asked {
-		return
+		return nil
 	}
 	p = p.copy()
 	p.Asked = false
 	x.putPayment(p)
+	return p
+}
+
+// payoutSigned trusts no signer: what does not verify under our own key is neither kept
+// nor published.
+func (x *turn) payoutSigned(m *message.PayoutSigned) {
+	p := x.answered(m.Txid)
+	if p == nil {
+		return
+	}
 	own := MemberSignatures{Member: x.Config.PegMember, Signatures: m.Signatures}
 	if p.signedBy(own.Member) == nil && !x.collect(p, own) {
 		x.alarmPayment("own-signature", fmt.Sprintf("the signer's %d signatures of payment %s are not those of federation key %d; check which key it holds", len(m.Signatures), p.Txid, own.Member), p.Root, p.Txid)
@@ -199,13 +208,10 @@ func (x *turn) payoutSigned(m *message.PayoutSigned) {
 
 // payoutRefused: temporary is asked again by the timer, else the payment is given up.
 func (x *turn) payoutRefused(m *message.PayoutRefused) {
-	p := x.Payment(m.Txid)
-	if p == nil || !p.Asked {
+	p := x.answered(m.Txid)
+	if p == nil {
 		return
 	}
-	p = p.copy()
-	p.Asked = false
-	x.putPayment(p)
 	if g := fault.Grade(m.Grade); g == fault.Temporary || g == fault.CannotJudge {
 		x.armRetry()
 		return
