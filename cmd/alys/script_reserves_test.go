@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
@@ -17,8 +18,9 @@ import (
 	"github.com/AnduroProject/alys-go/projections/peg"
 )
 
-// awaitHaltCommand waits until a running node's peg stands still, or goes on; with a
-// number, until Bitcoin has left at least so many blocks besides.
+// awaitHaltCommand waits until a running node's peg stands still and its health says so,
+// or both say that it goes on; with a number, until Bitcoin has left at least so many
+// blocks besides.
 //
 //	awaithalt $D yes|no [BLOCKS]
 func awaitHaltCommand(ts *testscript.TestScript, neg bool, args []string) {
@@ -39,7 +41,11 @@ func awaitHaltCommand(ts *testscript.TestScript, neg bool, args []string) {
 	var s peg.Summary
 	for ; ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
 		s = peg.Summary{}
-		if err := client.Peg(ctx, "status", 0, &s); err == nil && (s.Halted != nil) == (args[1] == "yes") && s.Bitcoin.Reverted >= left {
+		if err := client.Peg(ctx, "status", 0, &s); err != nil || (s.Halted != nil) != (args[1] == "yes") || s.Bitcoin.Reverted < left {
+			continue
+		}
+		reasons, err := client.Ready(ctx)
+		if err == nil && strings.Contains(strings.Join(reasons, "\n"), "the peg is halted") == (args[1] == "yes") {
 			return
 		}
 	}
