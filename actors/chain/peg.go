@@ -77,8 +77,8 @@ func (x *turn) tellBridge(moved bool) {
 }
 
 // tellBare has the bridge begin with the finalised block when it was never told of any:
-// this journal was begun by an older behaviour, or with another node's states. What these
-// blocks did to the wallet is not known any more.
+// this journal was begun by an older behaviour, or with the states of a node that was. What
+// these blocks did to the wallet is not known any more.
 func (x *turn) tellBare() {
 	if x.Followed {
 		return

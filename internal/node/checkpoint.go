@@ -14,6 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/AnduroProject/alys-go/actors"
+	"github.com/AnduroProject/alys-go/actors/bridge"
 	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/memo"
@@ -42,8 +43,8 @@ type Restored struct {
 // RestoreSnapshot reads an export whole and checks it. With an empty dataDir that
 // is all. A data directory whose journal took the snapshot gets it back. In any
 // other place, which must not exist or be empty, it begins a new journal: the
-// blocks and the states that depend on them alone are its first turns, and an
-// incident holds signing. The directory is there whole or not at all.
+// blocks and the states of chain and peg that depend on them alone are its first
+// turns, and an incident holds signing. The directory is there whole or not at all.
 func RestoreSnapshot(ctx context.Context, from io.Reader, dataDir string, storage archive.Storage, log *slog.Logger, progress func(blocks uint64)) (Restored, error) {
 	r := &restoring{ctx: ctx, storage: storage, log: log, progress: progress}
 	var err error
@@ -80,7 +81,9 @@ type restoring struct {
 	from     snapshot.Manifest
 
 	genesis, spec, payload []byte
+	contents               map[[32]byte][]byte // by hash; nil where nothing begins with them
 	state                  *chain.State
+	peg                    *bridge.State
 	journal                restart.Store
 	machine                *actors.Machine // makes the turns that carry blocks; nil when only checking
 	last                   message.BlockConnected
@@ -151,6 +154,13 @@ func (r *restoring) chunks(in *snapshot.Incoming) error {
 			r.genesis = bytes.Clone(data)
 			break
 		}
+		if kind == exportfile.Content {
+			if r.contents != nil {
+				c := record.NewContent(bytes.Clone(data))
+				r.contents[c.Hash] = c.Data
+			}
+			continue
+		}
 		if kind != exportfile.Chunk {
 			return fault.New(fault.Corrupt, "the export has a part of kind %d among the chunks", kind)
 		}
@@ -174,6 +184,7 @@ func (r *restoring) begin(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fault.Wrap(fault.Fatal, err, "data directory")
 	}
+	r.contents = make(map[[32]byte][]byte)
 	if err := r.states(filepath.Join(dir, "import")); err != nil {
 		return err
 	}
@@ -218,9 +229,11 @@ func (r *restoring) states(dir string) error {
 	if err != nil {
 		return err
 	}
-	known := map[[32]byte][]byte{record.NewContent(r.spec).Hash: r.spec, record.NewContent(r.payload).Hash: r.payload}
-	// What else the states refer to belongs to work under way, which stays behind.
-	state, err := chainOf(store, m, func(h [32]byte) ([]byte, error) { return known[h], nil })
+	for _, c := range []record.Content{record.NewContent(r.spec), record.NewContent(r.payload)} {
+		r.contents[c.Hash] = c.Data
+	}
+	// What else the chain's state refers to belongs to work under way, which stays behind.
+	state, err := chainOf(store, m, func(h [32]byte) ([]byte, error) { return r.contents[h], nil })
 	if err != nil {
 		return err
 	}
@@ -228,7 +241,23 @@ func (r *restoring) states(dir string) error {
 		return fault.New(fault.Corrupt, "the chain spec or genesis of the export is not the one of its states")
 	}
 	r.state = state.Shared()
+	peg, err := bridgeOf(store, m, r.content)
+	if err != nil {
+		return err
+	}
+	if peg.Head != state.Head { // its turn failed: the wallet begins anew, and says so
+		r.state.Followed, peg = false, bridge.New().NewState().(*bridge.State)
+	}
+	r.peg = peg.Shared()
 	return nil
+}
+
+func (r *restoring) content(hash [32]byte) ([]byte, error) {
+	data, ok := r.contents[hash]
+	if !ok {
+		return nil, fault.New(fault.Corrupt, "the states of the export refer to content %x, which it lacks", hash)
+	}
+	return data, nil
 }
 
 // newJournal writes the turns that the new journal begins with.
@@ -348,14 +377,17 @@ func (r *restoring) mark() error {
 	if err != nil {
 		return err
 	}
-	sections := []snapshot.Section{{Name: string(chain.ID), Walk: r.state.Walk}}
-	resolve := func(h [32]byte) ([]byte, error) { return r.journal.Journal.Content(h) }
-	if err := m.LoadMigrated(sections, r.machine.Sequence(), r.machine.Time(), resolve); err != nil {
+	sections := []snapshot.Section{{Name: string(chain.ID), Walk: r.state.Walk}, {Name: string(bridge.ID), Walk: r.peg.Walk}}
+	if err := m.LoadMigrated(sections, r.machine.Sequence(), r.machine.Time(), r.content); err != nil {
+		return err
+	}
+	contents, err := carriedContents(r.peg, r.content, r.state.Config.ChainSpec, r.state.Config.GenesisPayload)
+	if err != nil {
 		return err
 	}
 	started := &message.CheckpointStarted{
 		Journal: r.from.Journal, Sequence: r.from.Sequence, Hash: r.from.Hash, OriginRoot: r.from.Root,
-		Behaviour: Behaviour, Fingerprint: m.Fingerprint(Behaviour),
+		Behaviour: Behaviour, Fingerprint: m.Fingerprint(Behaviour), Contents: contents,
 	}
 	if started.States, started.Root, err = m.PackStates(); err != nil {
 		return err

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -11,9 +10,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
-	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/actors/core"
-	"github.com/AnduroProject/alys-go/internal/memo"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
@@ -24,8 +21,9 @@ import (
 )
 
 // ExportSnapshot writes a snapshot as one file that another machine can start
-// from: its manifest, its chunks, the genesis, and every block of the head's
-// branch, for the execution layer is built from those. progress is called with
+// from: its manifest, its chunks, the receipts and Bitcoin transactions that the
+// bridge's state refers to, the genesis, and every block of the head's branch,
+// for the execution layer is built from those. progress is called with
 // the blocks done and their number.
 func ExportSnapshot(ctx context.Context, dataDir string, s restart.Store, m snapshot.Manifest, w io.Writer, progress func(done, total uint64)) error {
 	if restart.BehaviourOf(m) != Behaviour {
@@ -42,6 +40,10 @@ func ExportSnapshot(ctx context.Context, dataDir string, s restart.Store, m snap
 	if state.Config == nil {
 		return fault.New(fault.Invalid, "snapshot %s holds no chain yet", m.File)
 	}
+	contents := newReferences(func(h [32]byte) ([]byte, error) { return s.Journal.Content(h) }, state.Config.ChainSpec, state.Config.GenesisPayload)
+	if _, err := bridgeOf(s.Snapshots, m, contents.note); err != nil {
+		return err
+	}
 	f, err := exportfile.NewWriter(w)
 	if err != nil {
 		return err
@@ -49,6 +51,11 @@ func ExportSnapshot(ctx context.Context, dataDir string, s restart.Store, m snap
 	err = s.Snapshots.Export(m, func(b []byte) error { return f.Frame(exportfile.Manifest, b) }, func(b []byte) error { return f.Frame(exportfile.Chunk, b) })
 	if err != nil {
 		return err
+	}
+	for _, c := range contents.list {
+		if err := f.Frame(exportfile.Content, c.Data); err != nil {
+			return err
+		}
 	}
 	for _, part := range []struct {
 		kind byte
@@ -62,25 +69,6 @@ func ExportSnapshot(ctx context.Context, dataDir string, s restart.Store, m snap
 		return err
 	}
 	return f.Close()
-}
-
-// chainOf returns the chain actor's state of a snapshot.
-func chainOf(store *snapshot.Store, m snapshot.Manifest, resolve record.Resolver) (*chain.State, error) {
-	sections, err := store.Sections(m)
-	if err != nil {
-		return nil, err
-	}
-	state := chain.New(memo.New()).NewState().(*chain.State)
-	for _, s := range sections {
-		if core.ID(s.Name) != chain.ID {
-			continue
-		}
-		err := s.Walk(func(key, value []byte) error { return state.Load(bytes.Clone(key), bytes.Clone(value), resolve) })
-		if err != nil {
-			return nil, err
-		}
-	}
-	return state, nil
 }
 
 // exportBlocks writes the blocks of a branch, genesis first. The way down to

@@ -22,12 +22,12 @@ func sealed(body []byte) []byte {
 // Whatever an export says, restoring it ends with an error of a grade that a
 // caller can act on. The frames themselves are fuzzed where they are defined.
 func TestExportsWithoutSnapshot(t *testing.T) {
-	head := binary.BigEndian.AppendUint32([]byte("ALYSEXPT"), 1)
+	head := binary.BigEndian.AppendUint32([]byte("ALYSEXPT"), 2)
 	for _, body := range [][]byte{
 		head,
 		append(bytes.Clone(head), 1, 0xff, 0xff, 0xff, 0x3f),
 		append(bytes.Clone(head), 1, 0, 0, 0, 3, 'a', 'b', 'c'),
-		[]byte("ALYSEXPT\x00\x00\x00\x02"),
+		[]byte("ALYSEXPT\x00\x00\x00\x01"),
 		{},
 	} {
 		for _, file := range [][]byte{body, sealed(body)} {

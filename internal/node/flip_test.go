@@ -53,11 +53,11 @@ type importing struct {
 }
 
 // startImporting runs a node on dir until the test ends or stop is called.
-func startImporting(t *testing.T, chain, dir string) (im *importing, stop func()) {
+func startImporting(t *testing.T, chain, dir string, change ...func(*node.Options)) (im *importing, stop func()) {
 	t.Helper()
 	im = &importing{t: t, facts: make(chan core.Message, 4096)}
 	ctx, cancel := context.WithCancel(context.Background())
-	n, err := node.Open(ctx, node.Options{
+	o := node.Options{
 		DataDir: dir, ChainSpec: readChain(t, chain, "chain.json"), GenesisJSON: readChain(t, chain, "genesis.json"), Importing: true,
 		Logger: slog.New(slog.DiscardHandler),
 		OnFact: func(f node.Fact) {
@@ -66,7 +66,11 @@ func startImporting(t *testing.T, chain, dir string) (im *importing, stop func()
 				im.facts <- f.Message
 			}
 		},
-	})
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	n, err := node.Open(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 // kind [End]. docs/formats/snapshot.md draws it.
 const (
 	magic    = "ALYSEXPT"
-	version  = 1
+	version  = 2
 	maxFrame = 1 << 30
 )
 
@@ -26,6 +26,7 @@ const (
 	End      byte = 0
 	Manifest byte = 1 // one: the snapshot's manifest file
 	Chunk    byte = 2 // the chunk files that the manifest names, each once, in its order
+	Content  byte = 8 // what the bridge's state refers to by hash, each once, in the order of its entries
 	Genesis  byte = 3 // one: the execution layer's genesis as JSON
 	Spec     byte = 4 // one: the chain spec as the journal has it
 	Payload  byte = 5 // one: the execution payload of block 0, MessagePack
@@ -103,7 +104,7 @@ func (f *Reader) Next() (kind byte, data []byte, err error) {
 	}
 	kind = head[0]
 	size := binary.BigEndian.Uint32(head[1:])
-	if kind > Block || size > maxFrame || kind == End && size > 0 {
+	if kind > Content || size > maxFrame || kind == End && size > 0 {
 		return 0, nil, fault.New(fault.Corrupt, "the export has a part of kind %d with %d bytes", kind, size)
 	}
 	f.buf.Reset() // grows with what is there, not with what is claimed

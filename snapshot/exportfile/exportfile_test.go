@@ -86,7 +86,7 @@ func FuzzExportFile(f *testing.F) {
 	f.Add(head)
 	f.Add(append(bytes.Clone(head), 1, 0xff, 0xff, 0xff, 0x3f))
 	f.Add(append(bytes.Clone(head), 1, 0, 0, 0, 3, 'a', 'b', 'c'))
-	f.Add([]byte("ALYSEXPT\x00\x00\x00\x02"))
+	f.Add([]byte("ALYSEXPT\x00\x00\x00\x01"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, file := range [][]byte{body, sealed(body)} {
 			frames, err := read(file)

@@ -61,13 +61,23 @@ type CheckpointStarted struct {
 	Fingerprint [32]byte // of the program that carried them over
 	Root        [32]byte // of the states carried
 	States      []StatePack
+	Contents    []StateContent // that the states refer to, beside those of the turns before
 }
+
+// StateContent is something that a state has by its hash: the receipts of a block, a
+// Bitcoin transaction.
+type StateContent struct {
+	Content record.Content
+}
+
+// Fields implements record.Record.
+func (d *StateContent) Fields(f *record.Fields) { f.Content(1, &d.Content) }
 
 // Type implements core.Message.
 func (*CheckpointStarted) Type() string { return "checkpoint_started" }
 
 // Schema implements core.Message.
-func (*CheckpointStarted) Schema() uint32 { return 1 }
+func (*CheckpointStarted) Schema() uint32 { return 2 }
 
 // Fields implements record.Record.
 func (m *CheckpointStarted) Fields(f *record.Fields) {
@@ -79,6 +89,7 @@ func (m *CheckpointStarted) Fields(f *record.Fields) {
 	f.Fixed(6, m.Fingerprint[:])
 	f.Fixed(7, m.Root[:])
 	record.List(f, 8, &m.States)
+	record.List(f, 9, &m.Contents)
 }
 
 // CheckpointBlocks carries blocks into a journal that begins from another node's
