@@ -202,7 +202,7 @@ func TestKill(t *testing.T) {
 		if err := run.Start(); err != nil {
 			t.Fatal(err)
 		}
-		killed := time.AfterFunc(time.Duration(150+70*round)*time.Millisecond, func() { _ = run.Process.Kill() })
+		var killed *time.Timer // from the first signature on, however long the start takes
 		ended := make(chan struct{})
 		go func() { _ = run.Wait(); close(ended) }()
 		for alive := true; alive; {
@@ -211,6 +211,9 @@ func TestKill(t *testing.T) {
 			ctx, cancel := contextUntil(t, ended)
 			if _, err := pegsigner.Answer(ctx, remote, f, m); err == nil {
 				signed[m.Txid.String()] = true
+				if killed == nil {
+					killed = time.AfterFunc(time.Duration(20+70*round)*time.Millisecond, func() { _ = run.Process.Kill() })
+				}
 			}
 			cancel()
 			select {
@@ -218,6 +221,9 @@ func TestKill(t *testing.T) {
 				alive = false
 			default:
 			}
+		}
+		if killed == nil {
+			t.Fatal("the signer ended before it signed anything")
 		}
 		killed.Stop()
 	}
