@@ -302,7 +302,7 @@ func (r *Runtime) step(in Input) error {
 	if _, err := r.journal.Append(turn.Event, turn.Contents); err != nil {
 		return fault.Wrap(fault.Fatal, err, "the journal takes no more events")
 	}
-	r.pending.Store(int64(r.machine.own.effects.Len()))
+	r.pending.Store(int64(r.machine.own.effects.Len() + len(r.machine.own.sends)))
 	r.snaps.count(turn)
 	r.release.add(in.Actor, turn)
 	return nil
@@ -333,7 +333,7 @@ type Counts struct {
 	Unfit    uint64 // messages from edges that were empty or too large
 	Failed   uint64 // turns that ended by a panic
 	Released uint64 // effects handed to edges
-	Pending  int    // effects of the last turn and those before it that have no result yet
+	Pending  int    // effects without a result and sends not handled, of the last turn and those before it
 }
 
 // Counts returns the counters. It may be called from any goroutine.
