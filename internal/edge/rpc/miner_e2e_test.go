@@ -58,7 +58,7 @@ func newProcess(t *testing.T, dir string, args ...string) *process {
 func (p *process) start() {
 	p.t.Helper()
 	p.cmd = exec.Command(program(p.t), p.args...)
-	p.cmd.Env = append(os.Environ(), fmt.Sprintf("ALYS_AUTHORITY_KEY=%064x", 1))
+	p.cmd.Env = append(os.Environ(), fmt.Sprintf("ALYS_AUTHORITY_KEY=%064x", 1), fmt.Sprintf("ALYS_FEDERATION_KEY=%064x", 1))
 	log, err := os.OpenFile(p.dir+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		p.t.Fatal(err)
