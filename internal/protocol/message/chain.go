@@ -119,18 +119,20 @@ func (m *SignRefused) Fields(f *record.Fields) {
 type BlocksReceived struct {
 	Origin string // "gossip", "sync", "legacy"
 	Blocks []Block
+	Peer   string // who sent them, when one peer did; else empty
 }
 
 // Type implements core.Message.
 func (*BlocksReceived) Type() string { return "blocks_received" }
 
 // Schema implements core.Message.
-func (*BlocksReceived) Schema() uint32 { return 1 }
+func (*BlocksReceived) Schema() uint32 { return 2 }
 
 // Fields implements record.Record.
 func (m *BlocksReceived) Fields(f *record.Fields) {
 	f.String(1, &m.Origin)
 	record.List(f, 2, &m.Blocks)
+	f.String(3, &m.Peer)
 }
 
 // Block is one signed block by content. A store that records the fee accumulator

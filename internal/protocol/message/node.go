@@ -22,13 +22,17 @@ type NodeConfigured struct {
 	// least and at most, and proposes when Bitcoin has no estimate.
 	MinFeeRate, MaxFeeRate, FallbackFeeRate uint64
 	PayoutConfirmations                     uint32 // after which a payment is not broadcast again
+	// Peers: this node talks to others. Then it produces and approves when it is synced
+	// only, and listens for ListenSlots slots of a run before its first signature.
+	Peers       bool
+	ListenSlots uint32
 }
 
 // Type implements core.Message.
 func (*NodeConfigured) Type() string { return "node_configured" }
 
 // Schema implements core.Message.
-func (*NodeConfigured) Schema() uint32 { return 2 }
+func (*NodeConfigured) Schema() uint32 { return 3 }
 
 // Fields implements record.Record.
 func (m *NodeConfigured) Fields(f *record.Fields) {
@@ -49,6 +53,8 @@ func (m *NodeConfigured) Fields(f *record.Fields) {
 	f.Uint64(15, &m.MaxFeeRate)
 	f.Uint64(16, &m.FallbackFeeRate)
 	f.Uint32(17, &m.PayoutConfirmations)
+	f.Bool(18, &m.Peers)
+	f.Uint32(19, &m.ListenSlots)
 }
 
 // NodeStopped is the last turn of a run that ended cleanly.

@@ -52,6 +52,12 @@ func every() []schema.Typed {
 		&message.PegInChanged{}, &message.PegOutChanged{}, &message.PaymentChanged{}, &message.WalletChanged{}, &message.BitcoinTipChanged{},
 		&message.BitcoinLost{}, &message.PegHalted{}, &message.PegResumed{}, &message.PegAlarm{},
 		&core.Expired{}, &core.ActorFailed{},
+		&message.PeerConnected{}, &message.PeerGone{}, &message.PeersReported{}, &message.PeerFault{}, &message.BanPeer{}, &message.UnbanPeer{},
+		&message.PeerJoined{}, &message.PeerLeft{}, &message.PeerScored{}, &message.PeerBanned{}, &message.PeerUnbanned{}, &message.GuideConnections{},
+		&message.ConnectionsGuided{}, &message.DisconnectPeer{}, &message.PeersSeen{}, &message.MemberHeads{}, &message.FollowSync{},
+		&message.FetchRange{}, &message.RangeFetched{}, &message.RangeFailed{}, &message.SyncProgressed{}, &message.SyncedChanged{},
+		&message.AssumeSynced{}, &message.SyncAssumed{}, &message.BitcoinCurrent{}, &message.FetchApprovals{}, &message.FetchSignatures{},
+		&message.Equivocation{}, &message.KeyInUse{},
 	}
 }
 
