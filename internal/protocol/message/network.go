@@ -17,6 +17,7 @@ type PeerConnected struct {
 	Authority    uint32   // index into the chain spec's authorities
 	Head         *BlockID // nil for legacy
 	Finalized    *BlockID // nil for legacy
+	Listen       string   // multiaddr without the peer id at which it says it can be dialled; empty when it told none
 }
 
 // Type implements core.Message.
@@ -37,6 +38,7 @@ func (m *PeerConnected) Fields(f *record.Fields) {
 	f.Uint32(8, &m.Authority)
 	record.Optional(f, 9, &m.Head)
 	record.Optional(f, 10, &m.Finalized)
+	f.String(11, &m.Listen)
 }
 
 // PeerGone is the end of the last connection to a peer.
@@ -92,7 +94,7 @@ func (m *PeerReport) Fields(f *record.Fields) {
 	record.List(f, 5, &m.Acts)
 }
 
-// PeerAct counts one kind of act of a peer. Kinds and weights: actors/network, kinds.go.
+// PeerAct counts one kind of act of a peer: [ActBlock] and the others. (docs/peer-scores.md)
 type PeerAct struct {
 	Kind   string
 	Count  uint32
@@ -220,14 +222,13 @@ func (m *PeerLeft) Fields(f *record.Fields) {
 	f.Int64(3, &m.Score)
 }
 
-// PeerScored is the fact that a peer's score changed, and why. Routine changes are told
-// when they add up to something; the formula is in docs/peer-scores.md.
+// PeerScored is the fact that a peer's score changed, and by which acts since the score
+// was told last. Routine changes are told when they add up to something; the formula is in
+// docs/peer-scores.md.
 type PeerScored struct {
-	Peer   string
-	Score  int64 // thousandths of a point
-	Kind   string
-	Count  uint32
-	Detail string
+	Peer  string
+	Score int64     // thousandths of a point
+	Acts  []PeerAct // by kind
 }
 
 // Type implements core.Message.
@@ -240,9 +241,7 @@ func (*PeerScored) Schema() uint32 { return 1 }
 func (m *PeerScored) Fields(f *record.Fields) {
 	f.String(1, &m.Peer)
 	f.Int64(2, &m.Score)
-	f.String(3, &m.Kind)
-	f.Uint32(4, &m.Count)
-	f.String(5, &m.Detail)
+	record.List(f, 3, &m.Acts)
 }
 
 // PeerBanned is the fact that a peer or an address is not talked to until a time.
