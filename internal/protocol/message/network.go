@@ -395,6 +395,9 @@ type SyncPeer struct {
 	Finalized *BlockID
 	Score     int64 // thousandths of a point
 	RttMs     uint32
+	// HasAuthority: it proved that it holds the key of Authority.
+	HasAuthority bool
+	Authority    uint32
 }
 
 // Fields implements record.Record.
@@ -405,6 +408,8 @@ func (m *SyncPeer) Fields(f *record.Fields) {
 	record.Optional(f, 4, &m.Finalized)
 	f.Int64(5, &m.Score)
 	f.Uint32(6, &m.RttMs)
+	f.Bool(7, &m.HasAuthority)
+	f.Uint32(8, &m.Authority)
 }
 
 // GonePeer is a peer that cannot be asked any more.

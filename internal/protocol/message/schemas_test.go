@@ -55,7 +55,7 @@ func every() []schema.Typed {
 		&message.PeerConnected{}, &message.PeerGone{}, &message.PeersReported{}, &message.PeerFault{}, &message.BanPeer{}, &message.UnbanPeer{},
 		&message.PeerJoined{}, &message.PeerLeft{}, &message.PeerScored{}, &message.PeerBanned{}, &message.PeerUnbanned{}, &message.GuideConnections{},
 		&message.ConnectionsGuided{}, &message.DisconnectPeer{}, &message.PeersSeen{}, &message.MemberHeads{}, &message.FollowSync{},
-		&message.FetchRange{}, &message.RangeFetched{}, &message.RangeFailed{}, &message.SyncProgressed{}, &message.SyncedChanged{},
+		&message.FetchRange{}, &message.RangeFetched{}, &message.RangeFailed{}, &message.SyncProgressed{}, &message.SyncedChanged{}, &message.SyncStalled{},
 		&message.AssumeSynced{}, &message.SyncAssumed{}, &message.BitcoinCurrent{}, &message.FetchApprovals{}, &message.FetchSignatures{},
 		&message.Equivocation{}, &message.KeyInUse{},
 	}

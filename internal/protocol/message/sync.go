@@ -34,12 +34,11 @@ func (m *FollowSync) Fields(f *record.Fields) {
 // and the signatures of each block. It answers with RangeFetched or RangeFailed.
 type FetchRange struct {
 	Peer       string
-	From       uint64      // height of the first block wanted
-	Count      uint32      // at most 1024 (wire.md 9.5)
-	MaxBytes   uint32      // of the answer
-	After      common.Hash // root that the first block's parent must have; zero when not known
-	DeadlineMs uint64      // for the first block, and between two
-	Legacy     bool        // ask by legacy's protocol
+	From       uint64 // height of the first block wanted
+	Count      uint32 // at most 1024 (wire.md 9.5)
+	MaxBytes   uint32 // of the answer; one block is taken whatever its size
+	DeadlineMs uint64 // for the first block, and between two
+	Legacy     bool   // ask by legacy's protocol
 }
 
 // Type implements core.Message.
@@ -54,24 +53,24 @@ func (m *FetchRange) Fields(f *record.Fields) {
 	f.Uint64(2, &m.From)
 	f.Uint32(3, &m.Count)
 	f.Uint32(4, &m.MaxBytes)
-	f.Fixed(5, m.After[:])
-	f.Uint64(6, &m.DeadlineMs)
-	f.Bool(7, &m.Legacy)
+	f.Uint64(5, &m.DeadlineMs)
+	f.Bool(6, &m.Legacy)
 }
 
 // RangeFetched answers FetchRange with what arrived and was found good: a gapless run of blocks from
-// From, perhaps fewer than asked for.
+// From, perhaps fewer than asked for. Whether it links to what is known is for the sync actor to judge.
 type RangeFetched struct {
 	Peer   string
 	From   uint64
-	Blocks []Block     // oldest first, at most 256
+	Blocks []Block     // oldest first, at most Count
 	Parent common.Hash // of the first
 	Last   common.Hash // root of the last
-	Quorum uint32      // how many of them, from the first, hold Q real approvals without a gap
+	Quorum uint32      // how many of them, from the first up to the last that holds Q real approvals: it vouches for those below it
 	Fault  string      // why it ended early, as a kind of PeerAct; empty when the peer closed well
 	Detail string
 	Bytes  uint64
-	Ms     uint32 // taken
+	Ms     uint32      // taken
+	Proven common.Hash // root of the last block that Quorum counts; zero when it counts none
 }
 
 // Type implements core.Message.
@@ -92,6 +91,7 @@ func (m *RangeFetched) Fields(f *record.Fields) {
 	f.String(8, &m.Detail)
 	f.Uint64(9, &m.Bytes)
 	f.Uint32(10, &m.Ms)
+	f.Fixed(11, m.Proven[:])
 }
 
 // RangeFailed answers FetchRange when not one good block arrived.
@@ -140,6 +140,29 @@ func (m *SyncProgressed) Fields(f *record.Fields) {
 	f.Uint64(3, &m.Target)
 	f.Uint32(4, &m.Peers)
 	f.Uint64(5, &m.Bytes)
+}
+
+// SyncStalled is the fact that a download does not get on, and why: nobody has what is
+// missing, or what was handed on is not taken. It is told once for each reason, and tried again.
+type SyncStalled struct {
+	Reason  string
+	Head    uint64 // our head
+	Target  uint64 // as in SyncProgressed
+	RetryMs uint64 // until the next attempt
+}
+
+// Type implements core.Message.
+func (*SyncStalled) Type() string { return "sync_stalled" }
+
+// Schema implements core.Message.
+func (*SyncStalled) Schema() uint32 { return 1 }
+
+// Fields implements record.Record.
+func (m *SyncStalled) Fields(f *record.Fields) {
+	f.String(1, &m.Reason)
+	f.Uint64(2, &m.Head)
+	f.Uint64(3, &m.Target)
+	f.Uint64(4, &m.RetryMs)
 }
 
 // SyncedChanged is the fact that this node has become synced, or is it no more: the
