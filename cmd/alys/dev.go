@@ -12,8 +12,8 @@ import (
 
 func devCommand() *cli.Command {
 	return &cli.Command{
-		Name: "dev", Usage: "the Bitcoin chain of a development node: coins, blocks, peg-ins and peg-outs",
-		Subcommands: []*cli.Command{devFaucetCommand(), devMineCommand(), devReorgCommand(), devPegInCommand(), devPegOutCommand()},
+		Name: "dev", Usage: "the Bitcoin chain of a development node or network: coins, blocks, peg-ins and peg-outs",
+		Subcommands: []*cli.Command{devFaucetCommand(), devMineCommand(), devReorgCommand(), devPegInCommand(), devPegOutCommand(), devBitcoinCommand()},
 	}
 }
 
