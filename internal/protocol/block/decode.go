@@ -77,14 +77,19 @@ func ReadSigned(r *msgpack.Reader) *Signed {
 	return s
 }
 
+// DecodeFront reads the first bytes of [Block.Encode] up to the transactions of the payload,
+// and says how many bytes these were. What comes after is not looked at: a header of the
+// peers' protocol ends there. (docs/formats/peer-protocol.md, Headers)
+func DecodeFront(data []byte) (*Block, int, error) {
+	r := msgpack.NewReader(data, MaxSize)
+	b := new(Block)
+	b.readFront(r)
+	return b, len(data) - r.Left(), r.Err()
+}
+
 func (b *Block) read(r *msgpack.Reader) {
-	r.Array(fieldsOfBlock, "block")
-	r.Hex(b.ParentHash[:], "parent hash")
-	b.Slot = r.Uint64("slot")
-	if !r.Nil() {
-		b.AuxPowHeader = ReadAuxPowHeader(r)
-	}
-	b.Payload.read(r)
+	b.readFront(r)
+	b.Payload.readBack(r)
 	if n := r.List(leastPegin, "pegins"); n > 0 {
 		b.Pegins = make([]Pegin, n)
 	}
@@ -109,7 +114,22 @@ func (b *Block) read(r *msgpack.Reader) {
 	}
 }
 
+func (b *Block) readFront(r *msgpack.Reader) {
+	r.Array(fieldsOfBlock, "block")
+	r.Hex(b.ParentHash[:], "parent hash")
+	b.Slot = r.Uint64("slot")
+	if !r.Nil() {
+		b.AuxPowHeader = ReadAuxPowHeader(r)
+	}
+	b.Payload.readFront(r)
+}
+
 func (p *Payload) read(r *msgpack.Reader) {
+	p.readFront(r)
+	p.readBack(r)
+}
+
+func (p *Payload) readFront(r *msgpack.Reader) {
 	r.Array(fieldsOfPayload, "payload")
 	r.Hex(p.ParentHash[:], "payload: parent hash")
 	r.Hex(p.FeeRecipient[:], "payload: fee recipient")
@@ -124,6 +144,9 @@ func (p *Payload) read(r *msgpack.Reader) {
 	p.ExtraData = r.HexBytes(maxExtraData, "payload: extra data")
 	p.BaseFeePerGas = r.Big("payload: base fee per gas")
 	r.Hex(p.BlockHash[:], "payload: block hash")
+}
+
+func (p *Payload) readBack(r *msgpack.Reader) {
 	if n := r.List(leastPayloadTx, "payload: transactions"); n > 0 {
 		p.Transactions = make([][]byte, n)
 	}
