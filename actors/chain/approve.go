@@ -32,6 +32,10 @@ func (x *turn) decideApproval(e *Entry, told bool) {
 	if x.Hold != nil {
 		return
 	}
+	if x.mute() != "" {
+		x.postpone(Undecided{Root: e.Root, Told: told})
+		return
+	}
 	signed, _, err := x.work.Decode(e.Body.Data)
 	if err != nil {
 		return // executed by now: it had its quorum
@@ -154,6 +158,12 @@ func (x *turn) approvalSigned(m *message.ApprovalSigned) {
 	a := aura.Approval{Signature: m.Signature, Authority: uint8(x.Config.Authority)}
 	if !x.Config.HasAuthority || x.work.VerifyApproval(x.rules.committee, a, m.Root) != nil {
 		return // another key signed: the node was restarted with it
+	}
+	if e := x.Entry(m.Root); x.mute() != "" {
+		if e != nil {
+			x.postpone(Undecided{Root: m.Root, Told: true}) // decided in an earlier run: it is signed again
+		}
+		return
 	}
 	x.out.Effect(PeersEdge, core.FireAndForget, &message.PublishApproval{Root: m.Root, Authority: a.Authority, Signature: a.Signature})
 	if e := x.Entry(m.Root); e != nil && e.Status != Invalid && !e.Approvals.Has(int(a.Authority)) {

@@ -167,7 +167,7 @@ func (x *turn) ownJudged(b *Building, v rules.Verdict) {
 		no = unapproved(v)
 	} else if parent := x.Entry(common.Hash(unsigned.ParentHash)); parent == nil || parent.Root != x.Head.Root {
 		no = "the head moved while our block was judged"
-	} else {
+	} else if no = x.gated(); no == "" {
 		no = x.commitOwn(unsigned, b.Root, parent)
 	}
 	if no != "" {

@@ -24,6 +24,9 @@
 //	release_lock       an operator ends a lock by the statements of others
 //	peg_judged         the bridge's verdict: approves a block, or signs our own
 //	peg_planned        the peg's part of our block: asks for its payload
+//	member_heads       where connected members are: part of the synced rule
+//	bitcoin_current    whether Bitcoin is followed to its tip: the other part
+//	assume_synced      an operator ends a cold start
 //	expired            nothing: the slot timer of an earlier run
 //
 // # Files
@@ -47,6 +50,7 @@
 //	approve.go    C5.10: one approval a slot
 //	lock.go       the approval lock, statements, releases
 //	vows.go       what this member bound itself to
+//	synced.go     when this node is synced, and what that gates
 //	signing.go    what holds our signature, and what releases it
 //	effects.go    what leaves, and in which order
 package chain

@@ -28,23 +28,27 @@ const (
 	ProcessEdge core.Edge = "process"
 )
 
-// readClock asks for the first look at the clocks of a run. The turn's time
-// would not do for the first slot: it may be ahead of the wall clock for long.
+// readClock asks for the first look at the clocks of a run, when slots of ours are to be
+// used or others to be asked for what is missing. The turn's time would not do for the
+// first slot: it may be ahead of the wall clock for long.
 func (x *turn) readClock() {
-	if x.Config.Producing && x.Config.HasAuthority {
+	if x.produces() || x.Config.Peers {
 		x.Timer = x.nextRef()
 		x.out.Effect(TimerEdge, core.Expiring, &message.StartTimer{After: 1})
 	}
 }
 
-// armTimer asks for the start of our next slot after now (Unix milliseconds).
+// armTimer asks for the start of our next slot after now (Unix milliseconds), and while
+// this node talks to others for that of every slot: what was lost is asked for again then.
 // Expiring: a slot that a restart missed is gone. The time depends on nothing
 // but now, so a clock that was wrong once cannot put production off for long.
 func (x *turn) armTimer(now int64) {
 	duration := x.rules.spec.SlotDuration
 	slot := x.slotAt(now) + 1
-	n := uint64(len(x.rules.spec.Authorities))
-	slot += (uint64(x.Config.Authority) + n - slot%n) % n
+	if !x.Config.Peers {
+		n := uint64(len(x.rules.spec.Authorities))
+		slot += (uint64(x.Config.Authority) + n - slot%n) % n
+	}
 	x.Timer = x.nextRef()
 	x.out.Effect(TimerEdge, core.Expiring, &message.StartTimer{At: int64(slot * duration)})
 }

@@ -51,6 +51,7 @@ func (*Chain) Messages() []core.Message {
 		&message.JournalIncident{}, &message.AllowSigning{}, &message.DecideBranch{},
 		&message.ApprovalSigned{}, &message.NeverApprove{}, &message.StatementSigned{}, &message.ReleaseLock{},
 		&message.PegJudged{}, &message.PegPlanned{},
+		&message.MemberHeads{}, &message.BitcoinCurrent{}, &message.AssumeSynced{},
 	}
 }
 
@@ -75,18 +76,22 @@ func (c *Chain) Handle(state core.State, m core.Message, t core.Turn, out *core.
 	switch m := m.(type) {
 	case *message.NodeConfigured:
 		x.nodeConfigured(m)
-		return
 	case *message.JournalIncident:
 		x.journalIncident(m) // also before the first configuration
-		return
+	default:
+		switch {
+		case x.rules == nil: // nothing before the configuration has a meaning
+		case x.Conflict != nil:
+			x.answerInConflict(m)
+		default:
+			x.handle(m)
+		}
 	}
-	if x.rules == nil {
-		return // nothing before the configuration has a meaning
-	}
-	if x.Conflict != nil {
-		x.answerInConflict(m)
-		return
-	}
+	x.judgeSynced()
+}
+
+// handle takes what a configured node is told.
+func (x *turn) handle(m core.Message) {
 	switch m := m.(type) {
 	case *message.TimerFired:
 		x.timerFired(m)
@@ -124,6 +129,12 @@ func (c *Chain) Handle(state core.State, m core.Message, t core.Turn, out *core.
 		x.pegJudged(m)
 	case *message.PegPlanned:
 		x.pegPlanned(m)
+	case *message.MemberHeads:
+		x.memberHeads(m)
+	case *message.BitcoinCurrent:
+		x.bitcoinCurrent(m)
+	case *message.AssumeSynced:
+		x.assumeSynced(m)
 	case *core.Expired: // a slot timer of an earlier run; the configuration armed another
 	}
 }
@@ -152,13 +163,16 @@ func (x *turn) nodeConfigured(m *message.NodeConfigured) {
 	if !first && (m.ChainSpec.Hash != x.Config.ChainSpec.Hash || m.GenesisPayload.Hash != x.Config.GenesisPayload.Hash) {
 		panic("chain spec or genesis differs from the one this journal began with")
 	}
-	if b := x.Building; b != nil && (len(b.Unsigned) == 0 || b.Judging || m.Authority != x.Config.Authority) {
-		x.Building = nil // a build request expires now; the slot is not the new authority's
+	if b := x.Building; b != nil && (len(b.Unsigned) == 0 || b.Judging || m.Authority != x.Config.Authority || m.Peers) {
+		// A build request expires now; the slot is not the new authority's; beside others
+		// it is over, and they are listened to first.
+		x.Building = nil
 		x.skip(b.Slot, "the node was restarted while the block was being made")
 	}
 	x.Config, x.rules = m, r
 	x.dateHold()
 	x.Clock = clock{}
+	x.beginGate()
 	if x.Conflict != nil {
 		x.stopInConflict()
 		return

@@ -108,6 +108,13 @@ func (r *rig) fact(m core.Message) string {
 		return fmt.Sprintf("produced %s #%d txs=%d carrier=%t", r.name(m.Root), m.Number, m.Transactions, m.Carrier)
 	case *message.SigningHeld:
 		return fmt.Sprintf("signing held: %s after %d, slot %d", m.Hold.Kind, m.Hold.After, m.Hold.Slot)
+	case *message.SyncedChanged:
+		if m.Synced {
+			return fmt.Sprintf("synced: %d agree, %d needed", m.Members, m.Quorum)
+		}
+		return "not synced: " + r.readable(m.Needs)
+	case *message.SyncAssumed:
+		return fmt.Sprintf("assumed to be synced at %s: %s", r.name(m.Head.Root), m.Reason)
 	case *message.SigningReleased:
 		if m.Reason != "" {
 			return fmt.Sprintf("signing released by %s: %s", m.By, m.Reason)

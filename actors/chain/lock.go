@@ -145,6 +145,8 @@ func (x *turn) unpromisable(end common.Hash) string {
 		return "this node holds no authority key"
 	case x.Hold != nil:
 		return "signing is held: what this member approved before is not known"
+	case x.mute() != "":
+		return x.mute()
 	case e == nil:
 		return fmt.Sprintf("block %s is not known: whether this member approved it cannot be told; it was asked for, ask again", end)
 	case e.Slot <= x.BlindSlot:

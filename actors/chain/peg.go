@@ -123,6 +123,10 @@ func (x *turn) pegJudged(m *message.PegJudged) {
 	if e == nil || x.Hold != nil {
 		return
 	}
+	if x.mute() != "" {
+		x.postpone(u)
+		return
+	}
 	signed, _, err := x.work.Decode(e.Body.Data)
 	if err != nil {
 		return
@@ -145,7 +149,7 @@ const signDepth = 1
 // docs/decisions/0059-payment-lock.md)
 func (x *turn) orderPayments() {
 	h := x.queuedWork()
-	if h == nil || x.Hold != nil || !x.Config.HasPegKey {
+	if h == nil || x.Hold != nil || !x.Config.HasPegKey || x.mute() != "" {
 		return
 	}
 	head := x.Entry(x.Head.Root)

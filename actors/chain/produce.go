@@ -35,7 +35,7 @@ func (x *turn) timerFired(m *message.TimerFired) {
 	}
 	first := !x.Clock.Based
 	slot, step := x.slotAt(m.Wall), x.clockStep(m)
-	ours := aura.Author(slot, len(x.rules.spec.Authorities)) == int(x.Config.Authority)
+	ours := x.produces() && aura.Author(slot, len(x.rules.spec.Authorities)) == int(x.Config.Authority)
 	switch {
 	case first: // of this run, in the middle of a slot
 	case !ours || slot == x.LastSlot: // the timer was late or early
@@ -48,9 +48,13 @@ func (x *turn) timerFired(m *message.TimerFired) {
 		x.LastSlot = slot
 		x.use(slot, uint64(m.Wall)/1000)
 	}
+	x.endListening()
 	x.fetchAgain(false)
 	x.armTimer(m.Wall)
 }
+
+// produces reports whether slots of ours are to be used.
+func (x *turn) produces() bool { return x.Config.Producing && x.Config.HasAuthority }
 
 // clockStep returns how far the wall clock moved against the monotonic clock in
 // this run, in milliseconds, and notes when that becomes too much or ends.
@@ -76,6 +80,8 @@ func (x *turn) use(slot, timestamp uint64) {
 	switch {
 	case x.Hold != nil:
 		x.skip(slot, x.heldReason())
+	case x.gated() != "":
+		x.skip(slot, x.gated())
 	case x.Building != nil:
 		x.skip(slot, fmt.Sprintf("the block of slot %d is not finished", x.Building.Slot))
 	case len(x.Executing) > 0 || x.Sent > 0:

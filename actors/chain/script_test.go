@@ -23,7 +23,7 @@ import (
 // TestScripts plays testdata/scripts. Each command prints the facts and effects it
 // led to, one a line; -rewrite writes what is printed into the files.
 //
-//	node [members=] [authority=] [follower] [max=] [retarget] [finality=]   a new node
+//	node [members=] [authority=] [follower] [max=] [retarget] [finality=] [peers] [listen=] [bitcoin]   a new node
 //	wait MS | clock MS          time passes | the wall clock alone is moved
 //	block NAME on=PARENT [by=0,1] [seconds=] [slot=] [extra=] [txs=] [tip=] [carry=A..B] [unpaid] [wrong=WHAT]
 //	copy NAME of=BLOCK [by=0,1] [wrong=WHAT]    the same block with other approvals
@@ -35,6 +35,7 @@ import (
 //	legacy-head NAME final=NAME
 //	restart [authority=] | state
 //	backup | restore KIND [authority=] [ahead=MS]   the state of now is kept | put back, with an incident
+//	heads MEMBER=NAME... | bitcoin current|REASON | assume REASON    what the synced rule is made of
 //	allow REASON                         an operator ends a hold
 //	decide NAME                          an operator has a branch followed
 func TestScripts(t *testing.T) {
@@ -87,6 +88,7 @@ func scriptNode(t *testing.T, d *datadriven.TestData) *rig {
 		c.Retarget.NoRetargeting = !d.HasArg("retarget")
 		c.Activations.Finality = number(d, "finality", 0)
 		m.Authority = uint32(number(d, "authority", 0))
+		m.Peers, m.ListenSlots, m.Bitcoin = d.HasArg("peers"), uint32(number(d, "listen", 0)), d.HasArg("bitcoin")
 		if d.HasArg("follower") {
 			m.Producing, m.HasAuthority, m.Judging = false, false, false
 		}
@@ -151,6 +153,28 @@ var commands = map[string]func(*rig, *datadriven.TestData){
 	},
 	"decide": func(r *rig, d *datadriven.TestData) {
 		r.send(chain.ID, &message.DecideBranch{Request: 3, Root: r.blocks[d.CmdArgs[0].Key].Block.Root(), Reason: text(d, "reason", "by a test")})
+	},
+	"heads": func(r *rig, d *datadriven.TestData) {
+		m := &message.MemberHeads{}
+		for _, a := range d.CmdArgs {
+			i, err := strconv.ParseUint(a.Key, 10, 32)
+			if err != nil {
+				panic(d.Pos + ": " + err.Error())
+			}
+			b := r.blocks[a.Vals[0]].Block
+			m.Heads = append(m.Heads, message.MemberHead{Authority: uint32(i), Head: &message.BlockID{Root: b.Root(), Number: b.Payload.BlockNumber}})
+		}
+		r.send(chain.ID, m)
+	},
+	"bitcoin": func(r *rig, d *datadriven.TestData) {
+		m := &message.BitcoinCurrent{Current: d.CmdArgs[0].Key == "current"}
+		if !m.Current {
+			m.Reason = d.CmdArgs[0].Key
+		}
+		r.send(chain.ID, m)
+	},
+	"assume": func(r *rig, d *datadriven.TestData) {
+		r.send(chain.ID, &message.AssumeSynced{Request: 5, Reason: d.CmdArgs[0].Key})
 	},
 	"state":       func(r *rig, _ *datadriven.TestData) { r.log.WriteString(describeState(r)) },
 	"legacy-head": scriptLegacyHead,

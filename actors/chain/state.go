@@ -70,6 +70,8 @@ type pointers struct {
 	Kept message.BlockID
 	// Followed: the bridge actor knows the head and what it stands on.
 	Followed bool
+	// Gate is what production waits for while this node talks to others.
+	Gate Gate
 
 	candidates []Executing // stored blocks in states of behaviour 1, see [FromBehaviour1]
 }
@@ -160,6 +162,7 @@ func (p *pointers) Fields(f *record.Fields) {
 	f.Fixed(30, p.Kept.Root[:])
 	f.Uint64(31, &p.Kept.Number)
 	f.Bool(32, &p.Followed)
+	p.Gate.fields(f, 60)
 }
 
 func newState() *State {
@@ -174,6 +177,7 @@ func (s *State) Clone() core.State {
 	c.Fetches = s.Fetches[:len(s.Fetches):len(s.Fetches)]
 	c.Recipients = s.Recipients[:len(s.Recipients):len(s.Recipients)]
 	c.Undecided = s.Undecided[:len(s.Undecided):len(s.Undecided)]
+	c.Gate.Members = s.Gate.Members[:len(s.Gate.Members):len(s.Gate.Members)]
 	return &c
 }
 

@@ -56,7 +56,7 @@ func NewMachine(id journal.ID, work chain.Work) (*actors.Machine, error) {
 		&message.BlockRefused{}, &message.BlockProduced{}, &message.SlotSkipped{}, &message.ClockStepped{},
 		&message.WorkQueued{}, &message.WorkDropped{}, &message.LegacyImported{}, &message.LegacyDiffers{},
 		&message.SigningHeld{}, &message.SigningReleased{}, &message.SigningAnswer{},
-		&message.HeadRefused{},
+		&message.HeadRefused{}, &message.SyncedChanged{}, &message.SyncAssumed{},
 		&message.PublishBlock{}, &message.PublishWork{}, &message.FetchBlocks{}, &message.OperatorAnswer{},
 		&message.SignApproval{}, &message.SignStatement{}, &message.PublishApproval{},
 		&message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.RangeLocked{}, &message.LockEnded{}, &message.StatementMade{},
