@@ -71,14 +71,6 @@ func (p params) read(at int, v any, what string) error {
 	return nil
 }
 
-// most refuses more parameters than a call has.
-func (p params) most(n int) error {
-	if len(p) > n {
-		return &Error{codeMisc, "too many parameters"}
-	}
-	return nil
-}
-
 func (p params) hash(at int, what string) (chainhash.Hash, error) {
 	var text string
 	if err := p.read(at, &text, what); err != nil {
