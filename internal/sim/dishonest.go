@@ -3,6 +3,7 @@ package sim
 import (
 	"math/big"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -24,13 +25,14 @@ type dishonest struct {
 	withholds   bool // keeps blocks and approvals to itself, or shows them to one
 	forges      bool // approvals of others, bits without a signature, junk
 	divides     bool // carriers of its own on branches that others have left
+	boasts      bool // tells heads that it does not have, and answers with what is no branch
 	rand        *rand.Rand
 }
 
 func newDishonest(m *member) *dishonest {
 	r := m.w.rand.dishonest
 	d := &dishonest{m: m, rand: r}
-	for _, flag := range []*bool{&d.equivocates, &d.agreeable, &d.withholds, &d.forges, &d.divides} {
+	for _, flag := range []*bool{&d.equivocates, &d.agreeable, &d.withholds, &d.forges, &d.divides, &d.boasts} {
 		*flag = r.IntN(2) == 0
 	}
 	m.w.after(slot, "dishonest", m.index, d.act)
@@ -80,14 +82,14 @@ func (d *dishonest) received(blocks []record.Content) {
 func (d *dishonest) approve(root common.Hash) {
 	a := standin.Approve(d.m.index, root)
 	m := &message.ApprovalReceived{Root: root, Authority: a.Authority, Signature: a.Signature}
-	d.m.w.net.broadcast(d.m.index, "approval", func(to *process) { to.receiveApproval(m) })
+	d.m.w.net.broadcast(d.m.index, "approval", func(to *process) { to.gossipApproval(d.m.index, m) })
 }
 
 // show sends a block to some of the others.
 func (d *dishonest) show(c record.Content, fit func(to int) bool) {
 	for to := range d.m.w.members {
 		if to != d.m.index && fit(to) {
-			d.m.w.net.send(d.m.index, to, "block", func(p *process) { p.receiveBlocks(chain.Gossip, c) })
+			d.m.w.net.send(d.m.index, to, "block", func(p *process) { p.gossipBlock(d.m.index, c) })
 		}
 	}
 }
@@ -155,7 +157,7 @@ func (d *dishonest) forge() {
 		other = uint8(d.m.index)
 	}
 	w.net.broadcast(d.m.index, "approval", func(to *process) {
-		to.receiveApproval(&message.ApprovalReceived{Root: root, Authority: other, Signature: junk})
+		to.gossipApproval(d.m.index, &message.ApprovalReceived{Root: root, Authority: other, Signature: junk})
 	})
 	b := w.blocks.get(e.Root)
 	if b == nil {
@@ -181,7 +183,7 @@ func (d *dishonest) forge() {
 	}
 	c := record.NewContent(data)
 	w.blocks.addSigned(w, c)
-	w.net.broadcast(d.m.index, "block", func(to *process) { to.receiveBlocks(chain.Gossip, c) })
+	w.net.broadcast(d.m.index, "block", func(to *process) { to.gossipBlock(d.m.index, c) })
 }
 
 // divide makes a carrier on a block near the head, over a range of that branch.
@@ -225,4 +227,37 @@ func (d *dishonest) divide() {
 	c := d.made(carrier)
 	sides := d.rand.Uint64()
 	d.show(c, func(to int) bool { return sides>>to&3 > 0 })
+}
+
+// boast is the head that it tells: its own, one that nobody has, or one long past.
+func (d *dishonest) boast(head, finalized message.BlockID) (message.BlockID, message.BlockID) {
+	if !d.boasts {
+		return head, finalized
+	}
+	switch d.rand.IntN(4) {
+	case 0:
+		return message.BlockID{Root: common.Hash{2, byte(d.rand.Uint32())}, Number: head.Number + d.rand.Uint64N(500)}, finalized
+	case 1:
+		if e := d.someEntry(); e != nil {
+			return message.BlockID{Root: e.Root, Number: e.Number}, finalized
+		}
+	}
+	return head, finalized
+}
+
+// answers is what it makes of the blocks of a range that it is asked for.
+func (d *dishonest) answers(blocks []record.Content) ([]record.Content, string) {
+	if !d.boasts || len(blocks) == 0 {
+		return blocks, ""
+	}
+	switch d.rand.IntN(4) {
+	case 0:
+		return nil, message.ActTimeout
+	case 1:
+		return blocks[:d.rand.IntN(len(blocks))], ""
+	case 2:
+		blocks = slices.Clone(blocks)
+		d.rand.Shuffle(len(blocks), func(i, j int) { blocks[i], blocks[j] = blocks[j], blocks[i] })
+	}
+	return blocks, ""
 }

@@ -20,7 +20,9 @@
 //	execution layer  a stand-in that forgets what it did not sync (package standin)
 //	signatures       stand-ins: keyed hashes
 //	proof of work    real, at a target that every second hash meets
-//	peers            every member to every member; blocks are fetched from what a member's journal holds
+//	connections      every member to every member, made, lost and made again, with heads told over them;
+//	                 nothing passes without one. Blocks are fetched from what a member's journal holds
+//	strangers        peers without an authority, who answer what is asked truly, in part, falsely or never
 //
 // # A run
 //

@@ -31,7 +31,7 @@ func (p *process) execute(edge core.Edge, r actors.Request) {
 	case bridge.SignerEdge:
 		p.signPayout(r)
 	case peersEdge:
-		p.publish(r.Message)
+		p.publish(r)
 	case supervisor.ProcessEdge:
 		p.stopProcess(r.Message)
 	default:

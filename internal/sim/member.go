@@ -184,6 +184,7 @@ func (m *member) end(how ending, downtime int64) {
 	}
 	m.process = nil
 	m.w.tell("m%d %s at turn %d (on disk %d), down for %.1f s", m.index, how, p.machine.Sequence(), m.durable.sequence, float64(downtime)/1000)
+	m.w.net.ended(p, how)
 	m.disk.end(how == powered)
 	go func() { _ = p.journal.Close() }() // its disk is not the member's any more
 	switch how {

@@ -5,9 +5,11 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
+	"github.com/AnduroProject/alys-go/actors"
 	"github.com/AnduroProject/alys-go/actors/bridge"
 	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/actors/core"
+	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
 )
@@ -19,6 +21,7 @@ type network struct {
 	w     *world
 	sides []int // members of different sides do not hear each other
 	base  [][]int64
+	links [][]*link // of a member's process, by peer
 	calm  bool
 }
 
@@ -30,6 +33,7 @@ func newNetwork(w *world) *network {
 			row[j] = 5 + w.rand.net.Int64N(w.plan.latency)
 		}
 		n.base = append(n.base, row)
+		n.links = append(n.links, make([]*link, w.opt.Members+len(w.plan.strangers)))
 	}
 	return n
 }
@@ -50,7 +54,7 @@ func (n *network) send(from, to int, what string, deliver func(*process)) {
 		if !n.calm && r.IntN(100) < n.w.plan.late {
 			delay += r.Int64N(3 * slot)
 		}
-		if n.sides[from] != n.sides[to] {
+		if n.sides[from] != n.sides[to] || n.links[from][to] == nil || n.links[from][to].dead() {
 			continue
 		}
 		n.w.after(delay, what, to, func() {
@@ -71,12 +75,28 @@ func (n *network) broadcast(from int, what string, deliver func(*process)) {
 }
 
 // split parts the members: sides[i] is the side of member i.
-func (n *network) split(sides []int) { n.sides = sides }
+func (n *network) split(sides []int) {
+	n.sides = sides
+	n.crossed()
+}
 
-func (n *network) heal() { n.sides = make([]int, len(n.sides)) }
+func (n *network) heal() { n.split(make([]int, len(n.sides))) }
 
 // publish is the peers edge.
-func (p *process) publish(m core.Message) {
+func (p *process) publish(r actors.Request) {
+	m := r.Message
+	switch m := m.(type) {
+	case *message.FetchRange:
+		p.fetchRange(r, m)
+		return
+	case *message.GuideConnections:
+		p.peers.guide(m)
+		p.later(1, "guided", func() { p.reply(r, &message.ConnectionsGuided{}) })
+		return
+	case *message.DisconnectPeer:
+		p.later(1, "disconnect", func() { p.peers.disconnect(m) })
+		return
+	}
 	if d := p.m.dishonest; d != nil && d.publishes(m) {
 		return
 	}
@@ -94,10 +114,10 @@ func (p *process) gossip(m core.Message) {
 			return
 		}
 		w.blocks.addSigned(w, c)
-		w.net.broadcast(from, "block", func(to *process) { to.receiveBlocks(chain.Gossip, c) })
+		w.net.broadcast(from, "block", func(to *process) { to.gossipBlock(from, c) })
 	case *message.PublishApproval:
 		received := &message.ApprovalReceived{Root: m.Root, Authority: m.Authority, Signature: m.Signature}
-		w.net.broadcast(from, "approval", func(to *process) { to.receiveApproval(received) })
+		w.net.broadcast(from, "approval", func(to *process) { to.gossipApproval(from, received) })
 	case *message.PublishWork:
 		w.net.broadcast(from, "work", func(to *process) { to.input(chain.ID, &message.QueueWork{Header: m.Header}) })
 	case *message.PublishSignatures:
@@ -105,6 +125,8 @@ func (p *process) gossip(m core.Message) {
 		w.net.broadcast(from, "signatures", func(to *process) { to.input(bridge.ID, received) })
 	case *message.FetchBlocks:
 		p.fetch(m)
+	case *message.FetchApprovals:
+		p.fetchApprovals(m)
 	}
 }
 
@@ -116,8 +138,43 @@ func (p *process) wholeContent(c record.Content) (record.Content, error) {
 	return record.Content{Hash: c.Hash, Data: data}, err
 }
 
-func (p *process) receiveBlocks(origin string, blocks ...record.Content) {
+// gossipBlock is a block that a peer sends unasked. The edge counts what it finds, and the
+// cores get it all the same: they have to bear what an edge lets pass.
+func (p *process) gossipBlock(from int, c record.Content) {
+	w := p.m.w
+	signed, root, err := w.work.Decode(c.Data)
+	switch {
+	case err != nil:
+		p.peers.act(from, message.ActMalformed)
+	case w.work.Verify(w.committee, signed.Approvals, root) != nil:
+		p.peers.act(from, message.ActInvalidSignature)
+	case p.peers.first(c.Hash):
+		p.peers.act(from, message.ActBlock)
+	}
+	p.receiveBlocks(chain.Gossip, from, c)
+}
+
+// gossipApproval is an approval that a peer sends.
+func (p *process) gossipApproval(from int, m *message.ApprovalReceived) {
+	w := p.m.w
+	a := aura.Approval{Authority: m.Authority, Signature: m.Signature}
+	switch {
+	case w.work.VerifyApproval(w.committee, a, m.Root) != nil:
+		p.peers.act(from, message.ActInvalidSignature)
+	case p.peers.first(m.Signature):
+		p.peers.act(from, message.ActApproval)
+	}
+	p.receiveApproval(m)
+}
+
+// nobody is who sent what did not come from a peer.
+const nobody = -1
+
+func (p *process) receiveBlocks(origin string, from int, blocks ...record.Content) {
 	m := &message.BlocksReceived{Origin: origin}
+	if from != nobody {
+		m.Peer = peerID(from)
+	}
 	for _, c := range blocks {
 		m.Blocks = append(m.Blocks, message.Block{Signed: c})
 	}
@@ -140,8 +197,7 @@ const (
 // fetch asks peers for a block and those before it, until one has some.
 func (p *process) fetch(m *message.FetchBlocks) {
 	w := p.m.w
-	order := w.rand.net.Perm(w.opt.Members)
-	order = slices.DeleteFunc(order, func(i int) bool { return i == p.m.index })
+	order := w.net.askable(p)
 	answered := false
 	for try, peer := range order[:min(fetchPeers, len(order))] {
 		p.later(int64(try)*fetchPause, "fetch", func() {
@@ -156,7 +212,7 @@ func (p *process) fetch(m *message.FetchBlocks) {
 				w.net.send(peer, p.m.index, "answer", func(to *process) {
 					if to == p {
 						answered = true
-						to.receiveBlocks(chain.Sync, blocks...)
+						to.receiveBlocks(chain.Sync, peer, blocks...)
 					}
 				})
 			})

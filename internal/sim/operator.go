@@ -107,9 +107,9 @@ func (o *operator) hand(root common.Hash) {
 			continue
 		}
 		if parent := o.w.blocks.get(b.parent); parent != nil && parent.number > 0 {
-			m.process.receiveBlocks(chain.Sync, record.NewContent(parent.signed.Encode()))
+			m.process.receiveBlocks(chain.Sync, nobody, record.NewContent(parent.signed.Encode()))
 		}
-		m.process.receiveBlocks(chain.Gossip, record.NewContent(b.signed.Encode()))
+		m.process.receiveBlocks(chain.Gossip, nobody, record.NewContent(b.signed.Encode()))
 		for _, by := range o.w.members {
 			if by.signer.slots[b.slot] == root && by != m {
 				a := standin.Approve(by.index, root)

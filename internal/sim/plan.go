@@ -6,7 +6,8 @@ import "math/rand/v2"
 type plan struct {
 	skew      []int64 // of wall clocks, milliseconds
 	dishonest []bool
-	gone      int // honest members that leave for ever
+	gone      int            // honest members that leave for ever
+	strangers []strangerKind // peers without an authority
 
 	latency   int64 // most a link takes at its best, milliseconds
 	drop      int   // messages in 1,000
@@ -50,6 +51,9 @@ func drawPlan(o Options, r *rand.Rand) plan {
 	if o.Peaceful {
 		quiet := plan{skew: p.skew, dishonest: make([]bool, n), latency: 20, snapshotTurns: 300, maxWithoutPow: 100_000, mining: 3 * slot}
 		return quiet
+	}
+	for range r.IntN(4) {
+		p.strangers = append(p.strangers, strangerKind(r.IntN(int(strangerKinds))))
 	}
 	return p
 }

@@ -27,6 +27,7 @@ type process struct {
 	released uint64 // the last turn whose effects left
 
 	engine   engineQueue
+	peers    peersState
 	snap     snapshooter
 	requests map[uint64]func(core.Message) // connections that wait for an answer
 	request  uint64
@@ -47,6 +48,7 @@ func newProcess(m *member, j *journal.Journal, store *snapshot.Store, r restart.
 		released: r.Machine.Sequence(), requests: map[uint64]func(core.Message){},
 	}
 	p.engine.p, p.snap.p = p, p
+	p.peers = newPeers(p)
 	p.snap.begun = max(r.Snapshot, 1)
 	return p
 }
@@ -62,6 +64,7 @@ func (p *process) begin() {
 	if !p.current() || !p.level() {
 		return
 	}
+	p.peers.begin()
 	for _, e := range pending {
 		x := actors.Request{Ref: e.Ref, Actor: e.Actor(), Class: e.Class, Message: e.Request}
 		if e.Class == core.Expiring {
@@ -242,6 +245,7 @@ func (p *process) release(t turn) {
 		switch o.Kind {
 		case core.Fact:
 			p.m.w.oracle.fact(p.m, ref, o.Message)
+			p.peers.fact(o.Message)
 		case core.Effect:
 			p.execute(core.Edge(o.Target), actors.Request{Ref: ref, Actor: t.by, Class: o.Class, Message: o.Message})
 		}

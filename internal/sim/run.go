@@ -34,6 +34,9 @@ func Run(o Options) (*Result, error) {
 		}
 		w.after(w.rand.plan.Int64N(slot), "start", m.index, m.start)
 	}
+	for _, s := range w.strangers {
+		s.start()
+	}
 	w.miner.start()
 	w.operator.start()
 	w.traffic()

@@ -41,26 +41,28 @@ type world struct {
 	healed  bool
 	rand    streams
 
-	net      *network
-	members  []*member
-	blocks   *registry
-	oracle   *oracle
-	miner    *mergeMiner
-	operator *operator
-	peg      *pegWorld // nil without a peg
-	story    story
-	result   Result
+	net       *network
+	members   []*member
+	strangers []*stranger
+	committee *aura.Committee
+	blocks    *registry
+	oracle    *oracle
+	miner     *mergeMiner
+	operator  *operator
+	peg       *pegWorld // nil without a peg
+	story     story
+	result    Result
 }
 
 // streams are the random generators, one for each concern, so that a change of one
 // part of a plan leaves the others as they were.
 type streams struct {
-	plan, net, disk, layer, miner, dishonest, peg *rand.Rand
+	plan, net, disk, layer, miner, dishonest, peg, stranger *rand.Rand
 }
 
 func newStreams(seed uint64) streams {
 	one := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
-	return streams{plan: one(1), net: one(2), disk: one(3), layer: one(4), miner: one(5), dishonest: one(6), peg: one(7)}
+	return streams{plan: one(1), net: one(2), disk: one(3), layer: one(4), miner: one(5), dishonest: one(6), peg: one(7), stranger: one(8)}
 }
 
 // event is something that happens at a virtual time.
@@ -110,14 +112,27 @@ func newWorld(o Options) *world {
 	w.rules = record.NewContent(w.spec.Encode())
 	w.genesis = record.NewContent(standin.Genesis().Encode())
 	w.result = Result{Seed: o.Seed, Members: o.Members, Finality: o.Finality}
+	w.committee = w.standinCommittee()
 	w.oracle = newOracle(w)
 	w.net = newNetwork(w)
 	for i := range o.Members {
 		w.members = append(w.members, newMember(w, i))
 	}
+	for i, kind := range w.plan.strangers {
+		w.strangers = append(w.strangers, newStranger(w, o.Members+i, kind))
+	}
 	w.miner = &mergeMiner{w: w}
 	w.operator = &operator{w: w}
 	return w
+}
+
+// standinCommittee are the members' keys: those of the spec, which are valid.
+func (w *world) standinCommittee() *aura.Committee {
+	c, err := aura.NewCommittee(w.spec.Authorities)
+	if err != nil {
+		panic("the keys of the simulated federation: " + err.Error())
+	}
+	return c
 }
 
 // quorum is Q of the federation.
