@@ -16,10 +16,10 @@ import (
 
 func federationCommand() *cli.Command {
 	return &cli.Command{
-		Name: "federation", Usage: "the members of the federation, its deposit address, and this member's key",
+		Name: "federation", Usage: "make a federation; its members, its deposit address, and this member's key",
 		Description: `What follows from the chain specification, without a running node, and a trial of
 this member's signer.`,
-		Subcommands: []*cli.Command{federationMembersCommand(), federationQuorumCommand(), federationAddressCommand(), federationDryRunCommand()},
+		Subcommands: []*cli.Command{federationInitCommand(), federationMembersCommand(), federationQuorumCommand(), federationAddressCommand(), federationDryRunCommand()},
 	}
 }
 
