@@ -27,6 +27,14 @@ func Topics() []string {
 // message must stay below it by the frame's own overhead. (wire.md 9.2)
 const MaxLegacySize = 65536
 
+// frameOverhead is what a frame takes beside a message's data, rounded up: author (40
+// bytes), sequence number (10), the longest topic (19), signature (66), and the
+// headers of data and message (8).
+const frameOverhead = 160
+
+// MaxData is the most data that a message in a legacy frame has.
+const MaxData = MaxLegacySize - frameOverhead
+
 // The names of the variants in the envelope. (wire.md 9.4)
 const (
 	variantConsensusBlock   = "ConsensusBlock"

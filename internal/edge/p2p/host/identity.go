@@ -1,5 +1,3 @@
-// Package host is this node's end of the peer-to-peer network: its key, its
-// transports, its connections and its gossip.
 package host
 
 import (
