@@ -22,15 +22,14 @@ type Ban struct {
 // gater refuses connections: an address before a byte of a handshake, a peer as soon
 // as it is known who it is.
 type gater struct {
-	self peer.ID
-	now  func() time.Time
+	now func() time.Time
 
 	mu        sync.RWMutex
 	peers     map[peer.ID]time.Time
 	addresses map[netip.Addr]time.Time
 }
 
-func newGater(int) *gater { return &gater{now: time.Now} }
+func newGater() *gater { return &gater{now: time.Now} }
 
 // set replaces the list of bans.
 func (g *gater) set(bans []Ban) {

@@ -30,6 +30,7 @@ type Verdict int
 // The verdicts of Judge.
 const (
 	Accept Verdict = iota // forwarded, and given to Heard
+	Keep                  // given to Heard only
 	Ignore                // neither; nobody is to blame
 	Reject                // neither, and From's standing in the mesh falls
 )
@@ -52,6 +53,7 @@ const (
 	judgeThrottle  = 512
 	judgePerTopic  = 128
 	waitingToHear  = 256
+	waitingKept    = 64
 	outboundQueue  = 128
 	maxSubscribing = 16 // topics a peer may name at once
 )
@@ -80,6 +82,7 @@ func (h *Host) openGossip(ctx context.Context) error {
 	if err != nil {
 		return fault.Wrap(fault.Fatal, err, "starting gossip")
 	}
+	h.running.Go(func() { h.hearKept(ctx) })
 	h.topics = make(map[string]*pubsub.Topic, len(topics))
 	for _, name := range topics {
 		if err := h.join(ctx, name); err != nil {
@@ -116,6 +119,12 @@ func (h *Host) validate(_ context.Context, from peer.ID, m *pubsub.Message) pubs
 	case Accept:
 		m.ValidatorData = msg
 		return pubsub.ValidationAccept
+	case Keep:
+		select {
+		case h.kept <- msg:
+		default: // as a subscription that is full
+		}
+		return pubsub.ValidationIgnore
 	case Ignore:
 		return pubsub.ValidationIgnore
 	default:
@@ -132,6 +141,18 @@ func (h *Host) hear(ctx context.Context, sub *pubsub.Subscription) {
 		}
 		if msg, ok := m.ValidatorData.(*Message); ok {
 			h.opt.Heard(ctx, msg)
+		}
+	}
+}
+
+// hearKept gives what is not forwarded to Heard.
+func (h *Host) hearKept(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-h.kept:
+			h.opt.Heard(ctx, m)
 		}
 	}
 }

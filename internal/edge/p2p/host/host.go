@@ -86,17 +86,15 @@ type Host struct {
 	gater  *gater
 	dialer *dialer
 	mdns   io.Closer // nil when it is off
+	kept   chan *Message
 	log    *slog.Logger
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
 
-// Timeouts of connections. Legacy gives an upgrade ten seconds. (wire.md 9.1)
-const (
-	dialTimeout  = 10 * time.Second
-	closeTimeout = 5 * time.Second
-)
+// dialTimeout is what an upgrade of a connection may take. (wire.md 9.1)
+const dialTimeout = 10 * time.Second
 
 // Open starts listening, gossip and dialling. Errors: Invalid for an address that is
 // none, Fatal when none of them can be listened on.
@@ -109,7 +107,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{opt: o, log: o.Logger, gater: newGater(o.MaxPeers)}
+	h := &Host{opt: o, log: o.Logger, gater: newGater(), kept: make(chan *Message, waitingKept)}
 	ctx, h.stop = context.WithCancel(ctx)
 	if err := h.open(ctx, listen); err != nil {
 		return nil, errors.Join(err, h.Close())
@@ -157,7 +155,6 @@ func (h *Host) open(ctx context.Context, listen []multiaddr.Multiaddr) error {
 	if err != nil {
 		return fault.New(fault.Fatal, "listening for peers on %v: %w", h.opt.Listen, err)
 	}
-	h.gater.self = h.net.ID()
 	if err := h.openGossip(ctx); err != nil {
 		return err
 	}
