@@ -130,13 +130,6 @@ func (a *answerEdge) Execute(_ context.Context, r actors.Request) {
 	}
 }
 
-// peersEdge is where gossip and requests to peers leave. A node without peers lets
-// them go; the meter of all edges counts them.
-type peersEdge struct{}
-
-// Execute implements actors.Executor.
-func (peersEdge) Execute(context.Context, actors.Request) {}
-
 // processEdge ends the process when a core says so.
 type processEdge struct{ stop context.CancelCauseFunc }
 

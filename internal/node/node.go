@@ -61,6 +61,7 @@ type Node struct {
 	answers     *answerEdge
 	signer      *signerEdge
 	pegSigner   *pegSignerEdge
+	peers       *peersEdge
 	recovered   restart.Recovered
 	config      *message.NodeConfigured
 	slot        time.Duration
@@ -76,7 +77,7 @@ type Node struct {
 // and divergence, [ErrRefused] when the options contradict the journal.
 func Open(ctx context.Context, o Options) (*Node, error) {
 	o.defaults()
-	n := &Node{opt: o, log: o.Logger, started: time.Now(), memo: memo.New(), answers: newAnswerEdge(), signer: &signerEdge{key: o.AuthorityKey}}
+	n := &Node{opt: o, log: o.Logger, started: time.Now(), memo: memo.New(), answers: newAnswerEdge(), signer: &signerEdge{key: o.AuthorityKey}, peers: newPeersEdge(&o.P2P)}
 	n.view.onFact = []func(Fact){func(f Fact) { o.Telemetry.Metrics.Fact(f.Message) }, newEventLog(n.log, n.view.snapshot).fact}
 	if o.Levels != nil {
 		o.Levels.Height(func() uint64 { return n.view.snapshot().Head.Number })
@@ -224,7 +225,7 @@ func (n *Node) edges() map[core.Edge]actors.Executor {
 		chain.SignerEdge:       n.signer,
 		bridge.SignerEdge:      n.pegSigner,
 		miner.AnswerEdge:       n.answers,
-		chain.PeersEdge:        peersEdge{},
+		chain.PeersEdge:        n.peers,
 		supervisor.ProcessEdge: &processEdge{stop: n.stopFor},
 	}
 	if n.bitcoin != nil {
@@ -271,6 +272,10 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	if err := n.runtime.Start(ctx, first, func(m *actors.Machine) error { return n.levelExecution(ctx, m) }); err != nil {
 		return err
 	}
+	if err := n.openPeers(ctx); err != nil {
+		return err
+	}
+	defer n.closePeers()
 	n.log.Info("node running", "height", n.view.snapshot().Head.Number, "data", n.opt.DataDir,
 		"start_took", time.Since(n.started).Round(time.Millisecond))
 	n.warnHeld()
@@ -300,6 +305,7 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 
 // fact brings the read models up to date with one durable fact.
 func (n *Node) fact(f Fact) {
+	n.peers.fold(f)
 	n.queue.fold(f)
 	n.branch.fold(f)
 	n.view.fact(f)

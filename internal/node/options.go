@@ -85,6 +85,8 @@ type Options struct {
 	MinFeeRate, MaxFeeRate, FallbackFeeRate uint64
 	PayoutConfirmations                     uint32
 
+	P2P P2POptions // the network of nodes; off for a node alone
+
 	// OnFact is called for every fact after it is durable, on the releasing
 	// goroutine: it must be quick.
 	OnFact func(Fact)

@@ -2,14 +2,17 @@ package admit
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/lru"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
+	"github.com/AnduroProject/alys-go/internal/protocol/auxpow"
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/gossip"
@@ -259,7 +262,12 @@ func (a *Admitter) carried(h *block.AuxPowHeader) *refusal {
 	if h.AuxPow == nil {
 		return refuse(message.ActInvalidWork, "a header of work without a proof")
 	}
-	err := a.opt.Work(h)
+	// What is not well formed for one commitment but for the commitment is so for all.
+	err := h.AuxPow.CheckStructure(chainhash.Hash{}, h.ChainID)
+	if defect, ok := errors.AsType[auxpow.Defect](err); ok && defect != auxpow.MissingMerkleRoot {
+		return refuse(message.ActInvalidWork, "%v", err)
+	}
+	err = a.opt.Work(h)
 	switch {
 	case err == nil:
 		return nil
