@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -68,6 +69,9 @@ func modulesUsed(mod goMod, all []*source) map[string]string {
 	}
 	used := map[string]string{}
 	for _, s := range all {
+		if ofOtherModule(s.dir) {
+			continue
+		}
 		for _, p := range s.imports() {
 			if m := longestPrefix(paths, p); m != "" && used[m] == "" {
 				used[m] = s.name
@@ -75,6 +79,17 @@ func modulesUsed(mod goMod, all []*source) map[string]string {
 		}
 	}
 	return used
+}
+
+// ofOtherModule reports whether a directory has a go.mod above it before ours: what it
+// imports is that module's to require.
+func ofOtherModule(dir string) bool {
+	for ; dir != "."; dir = path.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(moduleRoot(), filepath.FromSlash(dir), "go.mod")); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // longestPrefix finds the module that a package path lies in.
