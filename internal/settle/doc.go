@@ -5,9 +5,10 @@
 //	err = store.Keep(made)                          // a running node, in the background
 //	piece, err := store.Piece(hash, offset)          // for a peer that asks
 //
-//	index, err := settle.FetchState(ctx, peers, agreed, dir) // a new node, resumable
-//	err = settle.FetchBlocks(ctx, peers, agreed.Root, agreed.Number, dir, progress)
-//	states, err := settle.Read(dir, index)
+//	f := &settle.Fetch{Peers: peers, Dir: dir} // a new node, resumable
+//	index, err := f.State(ctx, agreed)
+//	err = f.Blocks(ctx, agreed)
+//	states, err := settle.Load(index, f.Part, behaviour, spec, payload)
 //
 // # Guarantees
 //
@@ -24,6 +25,7 @@
 //
 //	make.go    the state at a block, and back
 //	store.go   files of the states that are offered
+//	peer.go    who is asked, and who is not asked again
 //	parts.go   fetching a state
 //	blocks.go  fetching the blocks below it
 //
