@@ -12,6 +12,7 @@ import (
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/actors/engine"
 	"github.com/AnduroProject/alys-go/actors/miner"
+	"github.com/AnduroProject/alys-go/actors/network"
 	"github.com/AnduroProject/alys-go/actors/supervisor"
 )
 
@@ -19,7 +20,7 @@ import (
 // package comment, so that neither can change alone.
 func TestTransitionTables(t *testing.T) {
 	for dir, c := range map[string]core.Core{
-		"../chain": chain.New(nil), "../engine": engine.New(), "../miner": miner.New(), "../supervisor": supervisor.New(),
+		"../chain": chain.New(nil), "../engine": engine.New(), "../miner": miner.New(), "../supervisor": supervisor.New(), "../network": network.New(""),
 	} {
 		t.Run(string(c.ID()), func(t *testing.T) {
 			var handled []string

@@ -14,6 +14,7 @@ import (
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/actors/engine"
 	"github.com/AnduroProject/alys-go/actors/miner"
+	"github.com/AnduroProject/alys-go/actors/network"
 	"github.com/AnduroProject/alys-go/actors/supervisor"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/journal"
@@ -44,11 +45,12 @@ func Migrations() []actors.Migration {
 // NewMachine returns the machine of the Alys node for a journal.
 func NewMachine(id journal.ID, work chain.Work) (*actors.Machine, error) {
 	return actors.NewMachine(id, beyondCores([]core.Core{
-		supervisor.New(bridge.ID, chain.ID, engine.ID, miner.ID), // the bridge knows the chain spec before it is told blocks
+		supervisor.New(bridge.ID, chain.ID, engine.ID, miner.ID, network.ID), // the bridge knows the chain spec before it is told blocks
 		chain.New(work),
 		engine.New(),
 		miner.New(),
 		bridge.New(),
+		network.New(""),
 	}), []core.Message{
 		&message.StartTimer{}, &message.SignBlock{}, &message.ImportPayloads{}, &message.BuildPayload{}, &message.UpdateForkchoice{},
 		&message.AuxBlock{}, &message.AuxBlockJudged{}, &message.StopProcess{},
@@ -64,5 +66,6 @@ func NewMachine(id journal.ID, work chain.Work) (*actors.Machine, error) {
 		&message.FollowBitcoin{}, &message.FetchTransaction{}, &message.BroadcastTransaction{}, &message.SignPayout{}, &message.PublishSignatures{},
 		&message.PegInChanged{}, &message.PegOutChanged{}, &message.PaymentChanged{}, &message.WalletChanged{},
 		&message.BitcoinTipChanged{}, &message.BitcoinLost{}, &message.PegHalted{}, &message.PegResumed{}, &message.PegAlarm{},
+		&message.GuideConnections{}, &message.DisconnectPeer{}, &message.PeerJoined{}, &message.PeerLeft{}, &message.PeerScored{}, &message.PeerBanned{}, &message.PeerUnbanned{},
 	})
 }

@@ -4,14 +4,12 @@ package message
 // What each weighs, and in whose words: docs/peer-scores.md.
 const (
 	// Good acts.
-	ActBlock     = "block"      // first to send a block that passed the stateless checks
-	ActApproval  = "approval"   // first to send an approval whose signature is right
-	ActSignature = "signature"  // first to send a payment signature that is right
-	ActWork      = "work"       // first to send a proof of work that passed the stateless checks
-	ActRange     = "range"      // served a range of blocks as asked
-	ActContent   = "content"    // served content that was asked for by hash
-	ActHandshake = "handshake"  // kept a connection for a while and told its status in time
-	ActFreshHead = "fresh_head" // told a head that was then found to exist
+	ActBlock     = "block"     // first to send a block that passed the stateless checks
+	ActApproval  = "approval"  // first to send an approval whose signature is right
+	ActSignature = "signature" // first to send a payment signature that is right
+	ActWork      = "work"      // first to send a proof of work that passed the stateless checks
+	ActRange     = "range"     // served a range of blocks as asked
+	ActContent   = "content"   // served content that was asked for by hash
 
 	// Bad acts in gossip.
 	ActMalformed        = "malformed"         // bytes that do not decode, or not back to themselves
