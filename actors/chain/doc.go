@@ -52,5 +52,6 @@
 //	vows.go       what this member bound itself to
 //	synced.go     when this node is synced, and what that gates
 //	signing.go    what holds our signature, and what releases it
+//	sync_follow.go what the sync actor is told, and what is left to it
 //	effects.go    what leaves, and in which order
 package chain

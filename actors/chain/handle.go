@@ -88,6 +88,8 @@ func (c *Chain) Handle(state core.State, m core.Message, t core.Turn, out *core.
 		}
 	}
 	x.judgeSynced()
+	_, started := m.(*message.NodeConfigured)
+	x.tellSync(started)
 }
 
 // handle takes what a configured node is told.

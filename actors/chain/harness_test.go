@@ -13,6 +13,7 @@ import (
 	"github.com/AnduroProject/alys-go/actors/engine"
 	"github.com/AnduroProject/alys-go/actors/miner"
 	"github.com/AnduroProject/alys-go/actors/supervisor"
+	"github.com/AnduroProject/alys-go/actors/sync"
 	"github.com/AnduroProject/alys-go/internal/memo"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
@@ -117,7 +118,7 @@ func newRigOf(t failer, id journal.ID, members int, change func(*spec.Chain, *me
 
 func (r *rig) newMachine() *actors.Machine {
 	m, err := actors.NewMachine(r.id, []core.Core{
-		supervisor.New(chain.ID, engine.ID, miner.ID), chain.New(r.work), engine.New(), miner.New(), paperBridge{r.peg},
+		supervisor.New(chain.ID, engine.ID, miner.ID), chain.New(r.work), engine.New(), miner.New(), paperBridge{r.peg}, sync.New(),
 	}, []core.Message{
 		&message.StartTimer{}, &message.SignBlock{}, &message.ImportPayloads{}, &message.BuildPayload{}, &message.UpdateForkchoice{},
 		&message.AuxBlock{}, &message.AuxBlockJudged{}, &message.StopProcess{}, &message.SigningAnswer{}, &message.OperatorAnswer{},

@@ -182,7 +182,7 @@ func (x *turn) fetchMissing(root common.Hash) {
 	for o := x.Orphan(root); o != nil; o = x.Orphan(o.Parent) {
 		missing = Fetch{Root: o.Parent, Number: o.Number - 1}
 	}
-	if missing.Root != root {
+	if missing.Root != root && !x.isDownload(missing) {
 		x.fetch(missing)
 	}
 }

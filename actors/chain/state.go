@@ -72,6 +72,8 @@ type pointers struct {
 	Followed bool
 	// Gate is what production waits for while this node talks to others.
 	Gate Gate
+	// ToldSync is what the sync actor was told last.
+	ToldSync Followed
 
 	candidates []Executing // stored blocks in states of behaviour 1, see [FromBehaviour1]
 }
@@ -163,6 +165,12 @@ func (p *pointers) Fields(f *record.Fields) {
 	f.Uint64(31, &p.Kept.Number)
 	f.Bool(32, &p.Followed)
 	p.Gate.fields(f, 60)
+	f.Fixed(90, p.ToldSync.Head.Root[:])
+	f.Uint64(91, &p.ToldSync.Head.Number)
+	f.Fixed(92, p.ToldSync.Finalized.Root[:])
+	f.Uint64(93, &p.ToldSync.Finalized.Number)
+	f.Uint32(94, &p.ToldSync.Backlog)
+	f.Bool(95, &p.ToldSync.Synced)
 }
 
 func newState() *State {

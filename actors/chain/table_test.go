@@ -14,13 +14,14 @@ import (
 	"github.com/AnduroProject/alys-go/actors/miner"
 	"github.com/AnduroProject/alys-go/actors/network"
 	"github.com/AnduroProject/alys-go/actors/supervisor"
+	"github.com/AnduroProject/alys-go/actors/sync"
 )
 
 // TestTransitionTables compares each core's messages with the table in its
 // package comment, so that neither can change alone.
 func TestTransitionTables(t *testing.T) {
 	for dir, c := range map[string]core.Core{
-		"../chain": chain.New(nil), "../engine": engine.New(), "../miner": miner.New(), "../supervisor": supervisor.New(), "../network": network.New(""),
+		"../chain": chain.New(nil), "../engine": engine.New(), "../miner": miner.New(), "../supervisor": supervisor.New(), "../sync": sync.New(), "../network": network.New(""),
 	} {
 		t.Run(string(c.ID()), func(t *testing.T) {
 			var handled []string

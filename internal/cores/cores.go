@@ -16,6 +16,7 @@ import (
 	"github.com/AnduroProject/alys-go/actors/miner"
 	"github.com/AnduroProject/alys-go/actors/network"
 	"github.com/AnduroProject/alys-go/actors/supervisor"
+	"github.com/AnduroProject/alys-go/actors/sync"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/snapshot"
@@ -45,12 +46,13 @@ func Migrations() []actors.Migration {
 // NewMachine returns the machine of the Alys node for a journal.
 func NewMachine(id journal.ID, work chain.Work) (*actors.Machine, error) {
 	return actors.NewMachine(id, beyondCores([]core.Core{
-		supervisor.New(bridge.ID, chain.ID, engine.ID, miner.ID, network.ID), // the bridge knows the chain spec before it is told blocks
+		supervisor.New(bridge.ID, chain.ID, engine.ID, miner.ID, network.ID, sync.ID), // the bridge knows the chain spec before it is told blocks
 		chain.New(work),
 		engine.New(),
 		miner.New(),
 		bridge.New(),
-		network.New(""),
+		network.New(sync.ID),
+		sync.New(),
 	}), []core.Message{
 		&message.StartTimer{}, &message.SignBlock{}, &message.ImportPayloads{}, &message.BuildPayload{}, &message.UpdateForkchoice{},
 		&message.AuxBlock{}, &message.AuxBlockJudged{}, &message.StopProcess{},
@@ -59,6 +61,7 @@ func NewMachine(id journal.ID, work chain.Work) (*actors.Machine, error) {
 		&message.WorkQueued{}, &message.WorkDropped{}, &message.LegacyImported{}, &message.LegacyDiffers{},
 		&message.SigningHeld{}, &message.SigningReleased{}, &message.SigningAnswer{},
 		&message.HeadRefused{}, &message.SyncedChanged{}, &message.SyncAssumed{},
+		&message.FetchRange{}, &message.SyncProgressed{}, &message.SyncStalled{},
 		&message.PublishBlock{}, &message.PublishWork{}, &message.FetchBlocks{}, &message.OperatorAnswer{},
 		&message.SignApproval{}, &message.SignStatement{}, &message.PublishApproval{},
 		&message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.RangeLocked{}, &message.LockEnded{}, &message.StatementMade{},
