@@ -23,7 +23,7 @@ var layers = []layer{
 	{[]string{"replay", "internal/edge", "internal/config", "internal/progress", "internal/health", "internal/metrics", "internal/backup", "internal/scrub", "internal/eventjson"}, "re-run, and talk to the outside"},
 	{[]string{"migration", "internal/restart", "internal/cores", "internal/federation", "internal/settle"}, "legacy in and out, back to the journal's head, and beginning at another's"},
 	{[]string{"internal/node"}, "the composition root"},
-	{[]string{"internal/sim"}, "many nodes in one process"},
+	{[]string{"internal/sim", "internal/devnet"}, "many nodes, in one process or on one machine"},
 	{[]string{"cmd", "internal/bench", "internal/archtest"}, "programs and rules"},
 }
 
