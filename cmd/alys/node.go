@@ -17,6 +17,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/edge/rpc"
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
+	"github.com/AnduroProject/alys-go/internal/protocol/bootnode"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
 )
@@ -68,6 +69,7 @@ func nodeOptions(s *settings, stderr io.Writer) (o node.Options, err error) {
 	}
 	o.RPCMayFail = s.Origin("rpc.addr").Layer == "default"
 	bitcoinOptions(s, &o)
+	o.P2P = node.P2POptions{Listen: bootnode.Split(s.P2P.Listen), Boot: bootnode.Split(s.P2P.Bootnodes), MDNS: s.P2P.MDNS}
 	if s.Dev {
 		o.DevBitcoin, o.DevBitcoinInterval = true, s.Bitcoin.DevInterval
 		return o, developmentChain(&o)

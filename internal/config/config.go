@@ -82,6 +82,12 @@ type Config struct {
 		PayoutConfirmations uint64
 		DevInterval         time.Duration // zero mines on demand only
 	}
+	// P2P is the network of nodes: lists of multiaddrs as they were given.
+	P2P struct {
+		Listen    string
+		Bootnodes string
+		MDNS      bool
+	}
 	// Metrics is the Prometheus endpoint. Addr is empty for none.
 	Metrics struct {
 		Addr string

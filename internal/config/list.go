@@ -22,6 +22,7 @@ const (
 	Mining     Group = "mining"     // merge-mining and block production
 	RPC        Group = "rpc"        // the miners' and query port
 	Bitcoin    Group = "bitcoin"    // the parent chain
+	P2P        Group = "p2p"        // other nodes
 	Telemetry  Group = "telemetry"  // metrics and health
 	Log        Group = "log"        // the log on stderr
 	Federation Group = "federation" // the federation key, or the process that holds it
@@ -78,6 +79,7 @@ const (
 	kindURL      = "URL"
 	kindNetwork  = "NETWORK"
 	kindText     = "TEXT"
+	kindAddrs    = "ADDRESSES"
 )
 
 // maxFeeRate is peg.MaxFeeRate.
@@ -85,7 +87,7 @@ const maxFeeRate = 1_000_000_000
 
 func feeRate(rate uint64) bool { return rate >= 1 && rate <= maxFeeRate }
 
-var settings = append(nodeSettings, federationSettings...)
+var settings = append(append(nodeSettings, p2pSettings...), federationSettings...)
 
 var nodeSettings = []Setting{
 	{

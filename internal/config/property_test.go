@@ -29,6 +29,8 @@ func text(t *rapid.T, s *Setting) string {
 		return rapid.StringMatching(`[^\pC]+`).Draw(t, s.Key)
 	}
 	switch s.Kind {
+	case kindAddrs:
+		return rapid.SampledFrom([]string{"", "/ip4/127.0.0.1/tcp/1", "/ip4/10.0.0.1/tcp/2, /ip6/::1/udp/3/quic-v1"}).Draw(t, s.Key)
 	case kindText:
 		return rapid.StringMatching(`[^\pC:]*`).Draw(t, s.Key)
 	case kindURL:

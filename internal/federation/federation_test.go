@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/config"
 	"github.com/AnduroProject/alys-go/internal/edge/engine"
 	"github.com/AnduroProject/alys-go/internal/edge/pegsigner"
+	"github.com/AnduroProject/alys-go/internal/protocol/bootnode"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
 )
@@ -83,6 +85,12 @@ func TestInit(t *testing.T) {
 				s := settings(t, l, n)
 				if s.ChainSpec != filepath.Join(l.NodeDir(n), ChainName) || !bytes.Equal(read(t, s.ChainSpec), c.Encode()) || s.DataDir != l.DataDir(n) {
 					t.Errorf("%s: chain %s, data %s", n.Name, s.ChainSpec, s.DataDir)
+				}
+				if listen := bootnode.Split(s.P2P.Listen); len(listen) != 2 || !strings.HasPrefix(n.P2P, listen[0]+"/p2p/") {
+					t.Errorf("%s listens at %q, others are told %s", n.Name, listen, n.P2P)
+				}
+				if boot := bootnode.Split(s.P2P.Bootnodes); len(boot) != len(l.Nodes)-1 || slices.Contains(boot, n.P2P) {
+					t.Errorf("%s begins with %q", n.Name, boot)
 				}
 				if n.Member == nil {
 					if key, err := s.Authority(); key != nil || err != nil || !s.NotValidator || s.Federation.KeyFile != "" || s.Federation.Key != "" {

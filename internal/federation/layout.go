@@ -67,13 +67,19 @@ type Ports struct {
 	Engine  int    `json:"engine"`
 }
 
-// multiaddr is where peers reach the node, without its id.
-func (p Ports) multiaddr() string {
-	family := "ip4"
+// multiaddr is where peers reach the node over TCP, without its id.
+func (p Ports) multiaddr() string { return fmt.Sprintf("/%s/%s/tcp/%d", p.family(), p.Host, p.P2P) }
+
+// quic is where they reach it over QUIC.
+func (p Ports) quic() string {
+	return fmt.Sprintf("/%s/%s/udp/%d/quic-v1", p.family(), p.Host, p.P2P)
+}
+
+func (p Ports) family() string {
 	if at, err := netip.ParseAddr(p.Host); err == nil && at.Unmap().Is6() {
-		family = "ip6"
+		return "ip6"
 	}
-	return fmt.Sprintf("/%s/%s/tcp/%d", family, p.Host, p.P2P)
+	return "ip4"
 }
 
 // NodeDir is the directory of a node.

@@ -26,6 +26,10 @@ func configOf(l *Layout, i int, path string, o Options) []byte {
 		"metrics.addr":     quote(net.JoinHostPort(loopback, strconv.Itoa(n.Ports.Metrics))),
 		"engine.http-addr": quote(net.JoinHostPort(loopback, strconv.Itoa(n.Ports.Engine))),
 	}
+	set["p2p-listen"] = quote(n.Ports.multiaddr() + "," + n.Ports.quic())
+	if others := others(l, i); others != "" {
+		set["p2p-bootnodes"] = quote(others)
+	}
 	if o.Bitcoin.Network != "" {
 		set["bitcoin.network"] = quote(o.Bitcoin.Network)
 	}
@@ -62,6 +66,17 @@ func configOf(l *Layout, i int, path string, o Options) []byte {
 		fmt.Fprintf(&text, "%s = %s\n", key, set[key])
 	}
 	return []byte(text.String())
+}
+
+// others are the addresses of all nodes but one. Members come first.
+func others(l *Layout, i int) string {
+	var list []string
+	for j := range l.Nodes {
+		if j != i {
+			list = append(list, l.Nodes[j].P2P)
+		}
+	}
+	return strings.Join(list, ",")
 }
 
 // quote writes a TOML string. Paths and addresses hold no control characters; those that

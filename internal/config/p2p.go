@@ -1,0 +1,24 @@
+package config
+
+// addressList is what a setting with addresses of nodes takes.
+const addressList = "multiaddrs, such as /ip4/10.0.0.1/tcp/55444, joined by commas or spaces, or one after the other"
+
+var p2pSettings = []Setting{
+	{
+		Key: "p2p-listen", Group: P2P, Kind: kindAddrs, Example: "/ip4/0.0.0.0/tcp/55444,/ip4/0.0.0.0/udp/55444/quic-v1",
+		Help:    "where this node listens for others; with neither this nor p2p-bootnodes it talks to none",
+		Allowed: addressList,
+		field:   func(c *Config) any { return &c.P2P.Listen },
+	},
+	{
+		Key: "p2p-bootnodes", Group: P2P, Kind: kindAddrs, Example: "/ip4/10.0.0.1/tcp/55444",
+		Help:    "nodes to connect to at the start, with or without a peer id at the end",
+		Allowed: addressList,
+		field:   func(c *Config) any { return &c.P2P.Bootnodes },
+	},
+	{
+		Key: "p2p-mdns", Group: P2P, Kind: kindBool, Default: "false",
+		Help:  "find nodes of the local network, and be found by them",
+		field: func(c *Config) any { return &c.P2P.MDNS },
+	},
+}
