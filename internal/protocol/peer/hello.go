@@ -34,6 +34,7 @@ type Hello struct {
 	HasAuthority bool
 	Authority    uint32         // index into the chain spec's authorities
 	Proof        aura.Signature // by that authority over [ProofRoot]
+	Listen       string         // multiaddr without the peer id at which it can be dialled, at most 200 bytes; may be empty
 }
 
 // Kind implements Message.
@@ -51,7 +52,9 @@ func (m *Hello) Fields(f *record.Fields) {
 	f.Bool(10, &m.HasAuthority)
 	f.Uint32(11, &m.Authority)
 	f.Fixed(12, m.Proof[:])
+	f.String(13, &m.Listen)
 	bounded(f, m.Agent, maxAgent)
+	bounded(f, m.Listen, maxReason)
 	if f.Decoding() && !m.HasAuthority && (m.Authority != 0 || m.Proof != aura.Signature{}) {
 		f.Fail("a proof without an authority")
 	}

@@ -26,7 +26,7 @@ func one() []peer.Message {
 	id := message.BlockID{Root: common.Hash{1}, Number: 9}
 	return []peer.Message{
 		&peer.Hello{Version: 1, ChainID: 5, Genesis: common.Hash{2}, Spec: [32]byte{3}, Agent: "alys/1", Head: id, Finalized: id,
-			HasAuthority: true, Authority: 2, Proof: aura.Signature{4}},
+			HasAuthority: true, Authority: 2, Proof: aura.Signature{4}, Listen: "/ip4/192.0.2.1/tcp/1"},
 		&peer.Goodbye{Code: peer.GoodbyeBanned, Reason: "x"},
 		&peer.Status{Head: id, Finalized: id},
 		&peer.Ping{Number: 1}, &peer.Pong{Number: 2},
@@ -73,6 +73,7 @@ func TestFrames(t *testing.T) {
 func TestRefused(t *testing.T) {
 	for name, m := range map[string]peer.Message{
 		"long agent":           &peer.Hello{Agent: strings.Repeat("x", 129)},
+		"long address":         &peer.Hello{Listen: strings.Repeat("x", 201)},
 		"agent with an escape": &peer.Hello{Agent: "a\x1b[2J"},
 		"proof of nothing":     &peer.Hello{Authority: 1},
 		"no count":             &peer.Range{From: 1},

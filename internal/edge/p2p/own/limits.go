@@ -1,0 +1,97 @@
+package own
+
+import (
+	"sync"
+
+	libp2p "github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"golang.org/x/time/rate"
+)
+
+// Bounds of requests. (docs/formats/peer-protocol.md, Limits)
+const (
+	streamsOfPeer    = 8  // of one protocol
+	servedAtOnce     = 64 // requests of all peers
+	requestsASecond  = 20
+	requestsAtOnce   = 60
+	maxRemembered    = 4096 // peers whose rate is remembered
+	maxLargeBytes    = 64 << 20
+	maxLargeAtOnce   = 4
+	blocksWaiting    = 4 // large blocks that wait to be announced to one peer
+	rememberedBlocks = 1024
+)
+
+// limits counts what peers ask for.
+type limits struct {
+	mu     sync.Mutex
+	peers  map[libp2p.ID]*allowance
+	served int
+}
+
+// allowance is what one peer has.
+type allowance struct {
+	rate    *rate.Limiter
+	streams map[protocol.ID]int
+}
+
+func newLimits() *limits { return &limits{peers: map[libp2p.ID]*allowance{}} }
+
+// of returns a peer's allowance. Those who do nothing now make room for a new one: their
+// rate begins again, which a peer gains nothing by, since each connection costs more.
+func (l *limits) of(id libp2p.ID) *allowance {
+	if a := l.peers[id]; a != nil {
+		return a
+	}
+	if len(l.peers) >= maxRemembered {
+		for other, a := range l.peers {
+			if len(a.streams) == 0 {
+				delete(l.peers, other)
+			}
+		}
+	}
+	a := &allowance{rate: rate.NewLimiter(requestsASecond, requestsAtOnce), streams: map[protocol.ID]int{}}
+	l.peers[id] = a
+	return a
+}
+
+// request reports whether a peer may make one more request now.
+func (l *limits) request(id libp2p.ID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.of(id).rate.Allow()
+}
+
+// verdict on one more stream.
+type verdict uint8
+
+const (
+	served verdict = iota
+	tooMany
+	tooOften
+	busy
+)
+
+// stream takes in one more stream; done must be called for one that is served.
+func (l *limits) stream(id libp2p.ID, p protocol.ID) (v verdict, done func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.of(id)
+	switch {
+	case a.streams[p] >= streamsOfPeer:
+		return tooMany, nil
+	case !a.rate.Allow():
+		return tooOften, nil
+	case l.served >= servedAtOnce:
+		return busy, nil
+	}
+	a.streams[p]++
+	l.served++
+	return served, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.served--
+		if a.streams[p]--; a.streams[p] == 0 {
+			delete(a.streams, p)
+		}
+	}
+}
