@@ -65,11 +65,15 @@ func (x *turn) peersSeen(m *message.PeersSeen) {
 	for i := range m.Peers {
 		seen := &m.Peers[i]
 		next := Peer{Size: firstSize}
-		if old := x.Peer(seen.Peer); old != nil {
+		old := x.Peer(seen.Peer)
+		if old != nil {
 			next = *old
 			if grown(old.Head, seen.Head) && old.Failures == 0 {
 				next.Rest = 0 // it may have what it had not
 			}
+		}
+		if !x.Untaken && (old == nil || grown(old.Head, seen.Head) && next.Rest <= x.Now) {
+			x.RetryAt = min(x.RetryAt, x.Now) // somebody who may help
 		}
 		next.SyncPeer = *seen
 		x.peers.Set(seen.Peer, &next)

@@ -79,9 +79,6 @@ func (w *world) serve(ref core.Ref, m *message.FetchRange) {
 		return
 	}
 	blocks, fault, ms := p.answer(w, p, m)
-	if p.flaps {
-		w.after(0, func() {})
-	}
 	w.answer(ref, m, blocks, fault, ms)
 }
 

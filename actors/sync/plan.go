@@ -170,6 +170,7 @@ func (x *turn) lookForStall() {
 		x.rest(x.HandedBy)
 		x.begin(x.Head)
 		x.stall(reason)
+		x.Untaken = true
 		return
 	}
 	_, first, ok := x.spans.Min()
@@ -196,7 +197,9 @@ func (x *turn) stall(reason string) {
 	wait := min(int64(retryMs)<<min(x.Attempts, 10), maxRetryMs)
 	wait += int64(binary.BigEndian.Uint64(seed[:8]) % uint64(wait/2))
 	x.Attempts++
-	x.RetryAt, x.Moved = x.Now+wait, x.Now
+	x.Untaken = false
+	x.RetryAt = x.Now + wait
+	x.Moved = x.RetryAt // the next attempt has its time
 	if reason != x.Reason {
 		x.Reason = reason
 		x.out.Fact(&message.SyncStalled{Reason: reason, Head: x.Head.Number, Target: x.target(), RetryMs: uint64(wait)})

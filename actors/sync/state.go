@@ -48,6 +48,7 @@ type pointers struct {
 	ProbeAt  int64 // when a peer without a head is asked again
 	RetryAt  int64 // nothing is asked before
 	Attempts uint32
+	Untaken  bool   // it is put off because the chain actor did not take what it was given
 	Reason   string // told by the last SyncStalled
 	Bytes    uint64 // received since the run began
 }
@@ -82,6 +83,7 @@ func (p *pointers) Fields(f *record.Fields) {
 	f.Uint32(26, &p.Attempts)
 	f.String(27, &p.Reason)
 	f.Uint64(28, &p.Bytes)
+	f.Bool(29, &p.Untaken)
 }
 
 // Peer is a peer that can be asked. Entries are replaced, never changed.

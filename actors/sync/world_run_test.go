@@ -1,6 +1,7 @@
 package sync_test
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 )
+
+var seeds = flag.Int("seeds", 60, "how many worlds TestAmongAnyPeers makes")
 
 type answerer = func(*world, *peer, *message.FetchRange) ([]made, string, int64)
 
@@ -32,11 +35,7 @@ var wicked = []struct {
 // Among any peers one honest one is enough: the head is reached in bounded time, no block is
 // handed on before its parent, the window holds, and the honest are never blamed.
 func TestAmongAnyPeers(t *testing.T) {
-	seeds := 300
-	if testing.Short() {
-		seeds = 60
-	}
-	for seed := range uint64(seeds) {
+	for seed := range uint64(*seeds) {
 		w, goodNames, target := randomWorld(seed)
 		reached := w.run(20*60_000, func() bool { return w.chain.head == target || len(w.broken) > 0 })
 		if !reached || len(w.broken) > 0 {
@@ -118,4 +117,23 @@ func names(w *world) (list []string) {
 func tail(s string) string {
 	lines := strings.Split(s, "\n")
 	return strings.Join(lines[max(0, len(lines)-60):], "\n")
+}
+
+// What the core itself takes of a processor for each block of a download.
+func BenchmarkDownload(b *testing.B) {
+	const height = 20_000
+	ours := grow('A', nil, 0, height, true)
+	b.ReportAllocs()
+	for b.Loop() {
+		w := newWorld(1, ours.id(0), ours.id(0), ours)
+		w.chain.perBlock = 0
+		w.start()
+		for i := range 4 {
+			w.add(&peer{name: fmt.Sprint("p", i), has: ours, answer: plain})
+		}
+		if !w.run(10*60_000, func() bool { return w.chain.head.Number == height }) {
+			b.Fatal("the head is not reached")
+		}
+	}
+	b.ReportMetric(float64(height*b.N)/b.Elapsed().Seconds(), "blocks/s")
 }

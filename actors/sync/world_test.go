@@ -93,7 +93,7 @@ type world struct {
 	log      strings.Builder
 	broken   []string // invariants
 	asked    int
-	running  bool
+	progress *message.SyncProgressed
 }
 
 func newWorld(seed uint64, head, finalized message.BlockID, known ...*branch) *world {
@@ -102,9 +102,9 @@ func newWorld(seed uint64, head, finalized message.BlockID, known ...*branch) *w
 		peers: map[string]*peer{}, pending: map[core.Ref]bool{}, blamed: map[string][]string{},
 		random: rand.New(rand.NewPCG(seed, 1)), wall: 1_700_000_000_000,
 	}
-	w.chain = &chainActor{w: w, known: map[common.Hash]made{}, done: map[common.Hash]bool{}, perBlock: 1, head: head, finalized: finalized}
+	w.chain = &chainActor{w: w, known: map[common.Hash]made{}, done: map[common.Hash]bool{}, offered: map[common.Hash]bool{}, perBlock: 1, head: head, finalized: finalized}
 	for i, b := range known {
-		for _, m := range b.blocks[:len(b.blocks)] {
+		for _, m := range b.blocks {
 			if i == 0 && m.number <= head.Number || i > 0 {
 				w.chain.known[m.root], w.chain.done[m.root] = m, true
 			}
@@ -120,7 +120,6 @@ func (w *world) start() {
 	for i := range 3 {
 		c.Authorities = append(c.Authorities, aura.DevKey(uint64(i+1)).PublicKey())
 	}
-	w.running = true
 	w.handle(&message.NodeConfigured{ChainSpec: record.NewContent(c.Encode()), Peers: true}, core.Ref{})
 	w.chain.told = message.FollowSync{}
 	w.chain.tell()
@@ -129,7 +128,6 @@ func (w *world) start() {
 
 // restart ends the connections and answers what is pending, as a node does that was killed.
 func (w *world) restart() {
-	w.events = slices.DeleteFunc(w.events, func(e event) bool { return e.order < 0 })
 	refs := make([]core.Ref, 0, len(w.pending))
 	for ref := range w.pending {
 		refs = append(refs, ref)
@@ -220,8 +218,6 @@ func (w *world) run(limit int64, done func() bool) bool {
 func (w *world) handle(m core.Message, cause core.Ref) {
 	w.sequence++
 	var out core.Out
-	before := walked
-	_ = before
 	w.state = w.state.Clone()
 	w.core.Handle(w.state, m, core.Turn{Sequence: w.sequence, Time: w.wall, Cause: cause}, &out)
 	blocks, spans, size := w.state.(*sync.State).Window()
@@ -265,9 +261,7 @@ func (w *world) output(ref core.Ref, o core.Output) {
 	case *message.SyncStalled:
 		fmt.Fprintf(&w.log, "%6d stalled: %s\n", w.now, m.Reason)
 	case *message.SyncProgressed:
-		if m.Handed < m.Head && false {
-			w.fail("progress %+v", m)
-		}
+		w.progress = m
 	default:
 		w.fail("unexpected output %s", o.Message.Type())
 	}
@@ -297,6 +291,7 @@ type chainActor struct {
 	w         *world
 	known     map[common.Hash]made
 	done      map[common.Hash]bool // executed
+	offered   map[common.Hash]bool // handed on, taken or not
 	queue     []made
 	perBlock  int64
 	head      message.BlockID
@@ -312,11 +307,13 @@ func (c *chainActor) receive(m *message.BlocksReceived) {
 	}
 	for _, content := range m.Blocks {
 		b := c.w.of(content)
-		if _, ok := c.known[b.parent]; !ok && b.number > 0 {
+		if _, ok := c.known[b.parent]; !ok && !c.offered[b.parent] {
 			c.w.fail("block %d was handed on before its parent", b.number)
 			return
 		}
-		if _, ok := c.known[b.root]; ok || b.root == c.refuses {
+		c.offered[b.root] = true
+		_, parent := c.known[b.parent]
+		if _, ok := c.known[b.root]; ok || b.root == c.refuses || !parent {
 			continue
 		}
 		c.known[b.root] = b

@@ -19,7 +19,7 @@ var layers = []layer{
 	{[]string{"internal/protocol", "internal/faultfs"}, "pure rules of the protocol"},
 	{[]string{contractDir, "journal", "snapshot", "internal/logging"}, "the actor contract, what is stored, the log"},
 	{[]string{coresDir}, "one deterministic core each"},
-	{[]string{runtimeDir, "internal/memo", "projections"}, "run the cores and read what they publish"},
+	{[]string{runtimeDir, "internal/memo", "internal/rangecheck", "projections"}, "run the cores and read what they publish"},
 	{[]string{"replay", "internal/edge", "internal/config", "internal/progress", "internal/health", "internal/metrics", "internal/backup", "internal/scrub", "internal/eventjson"}, "re-run, and talk to the outside"},
 	{[]string{"migration", "internal/restart", "internal/cores", "internal/federation", "internal/settle"}, "legacy in and out, back to the journal's head, and beginning at another's"},
 	{[]string{"internal/node"}, "the composition root"},
