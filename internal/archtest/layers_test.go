@@ -49,7 +49,7 @@ var refused = []struct{ from, to, why string }{
 var siblings = []string{coresDir, "internal/edge"}
 
 // testSupport are packages that only test files and the simulators may import.
-var testSupport = []string{"internal/protocol/vectors", "internal/archtest", "internal/faultfs", "internal/edge/bitcoin/nodetest"}
+var testSupport = []string{"internal/protocol/vectors", "internal/archtest", "internal/faultfs", "internal/edge/bitcoin/nodetest", "internal/edge/p2p/legacytest"}
 
 // area finds the entry of layers that a directory belongs to.
 func area(dir string) (entry string, rank int, ok bool) {

@@ -183,8 +183,7 @@ func (n *Node) judgeWork(h *block.AuxPowHeader) error {
 		return err
 	}
 	err = h.AuxPow.CheckStructure(auxpow.Commitment(hashes), h.ChainID)
-	var defect auxpow.Defect
-	if errors.As(err, &defect) && defect == auxpow.MissingMerkleRoot {
+	if defect, ok := errors.AsType[auxpow.Defect](err); ok && !defect.Certain() {
 		// Perhaps the branch moved while it was read.
 		return fault.Wrap(fault.CannotJudge, err, "proof of work")
 	}

@@ -254,3 +254,20 @@ func BenchmarkParseNamecoin(b *testing.B) {
 		}
 	}
 }
+
+// TestCertain holds a recorded proof against commitments it is not over: the defect found
+// is certain only if it is one of the proof itself.
+func TestCertain(t *testing.T) {
+	for _, c := range []struct {
+		defect auxpow.Defect
+		want   bool
+	}{
+		{auxpow.ParentHasChainID, true}, {auxpow.MerkleBranchTooLong, true}, {auxpow.MerkleRootIncorrect, true},
+		{auxpow.InvalidMerkleSize, true}, {auxpow.WrongIndex, true},
+		{auxpow.MissingMerkleRoot, false}, {auxpow.CoinbaseInvalidOutputs, false}, {auxpow.MissingHeader, false},
+	} {
+		if c.defect.Certain() != c.want {
+			t.Errorf("%s: certain %t", c.defect, !c.want)
+		}
+	}
+}

@@ -31,6 +31,16 @@ const (
 // Error returns the legacy name.
 func (d Defect) Error() string { return string(d) }
 
+// Certain reports whether a proof with this defect is well formed for no commitment at
+// all. The others may say only that the commitment asked for is not the proof's.
+func (d Defect) Certain() bool {
+	switch d {
+	case ParentHasChainID, MerkleBranchTooLong, MerkleRootIncorrect, InvalidMerkleSize, WrongIndex:
+		return true
+	}
+	return false
+}
+
 // maxChainBranch is the longest branch of a merge-mining tree.
 const maxChainBranch = 30
 

@@ -262,9 +262,8 @@ func (a *Admitter) carried(h *block.AuxPowHeader) *refusal {
 	if h.AuxPow == nil {
 		return refuse(message.ActInvalidWork, "a header of work without a proof")
 	}
-	// What is not well formed for one commitment but for the commitment is so for all.
 	err := h.AuxPow.CheckStructure(chainhash.Hash{}, h.ChainID)
-	if defect, ok := errors.AsType[auxpow.Defect](err); ok && defect != auxpow.MissingMerkleRoot {
+	if defect, ok := errors.AsType[auxpow.Defect](err); ok && defect.Certain() {
 		return refuse(message.ActInvalidWork, "%v", err)
 	}
 	err = a.opt.Work(h)

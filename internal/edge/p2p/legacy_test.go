@@ -1,0 +1,181 @@
+package p2p_test
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/AnduroProject/alys-go/internal/edge/p2p/legacytest"
+	"github.com/AnduroProject/alys-go/internal/protocol/gossip"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
+)
+
+// until polls until f holds.
+func until(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func standIn(t testing.TB, o legacytest.Options) *legacytest.Node {
+	t.Helper()
+	n, err := legacytest.Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Close() })
+	return n
+}
+
+// has reports whether a stand-in heard a message.
+func has(n *legacytest.Node, data []byte) bool {
+	for _, m := range n.Heard() {
+		if bytes.Equal(m.Data, data) {
+			return true
+		}
+	}
+	return false
+}
+
+// approval is the nth recorded approval, as legacy sent it and as an effect of ours.
+func approval(t testing.TB, n int) ([]byte, *message.PublishApproval) {
+	t.Helper()
+	data := recorded(t)[gossip.TopicApproveBlock][n]
+	m, err := gossip.Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := m.(*gossip.ApproveBlock)
+	return data, &message.PublishApproval{Root: a.Root, Authority: a.Approval.Authority, Signature: a.Approval.Signature}
+}
+
+// TestLegacyPeer dials a bare address whose peer answers no identify: it is told of as
+// legacy's, gossip flows both ways, and after a restart, with another id at the same
+// address, again. (wire.md 9.7, 1 and 2)
+func TestLegacyPeer(t *testing.T) {
+	chain := fed3(t)
+	old := standIn(t, legacytest.Options{})
+	address := old.Address()
+	ours := open(t, chain, address)
+	wait(t, ours, func(m *message.PeerConnected) bool { return m.Peer == old.ID().String() && m.Legacy && !m.Inbound })
+
+	sent, effect := approval(t, 0)
+	until(t, "our approval reaches legacy", func() bool {
+		ours.Execute(t.Context(), effect, noReply) // again and again: the mesh forms meanwhile
+		return has(old, sent)
+	})
+	sent, effect = approval(t, 1)
+	if err := old.Publish(gossip.TopicApproveBlock, sent); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, ours, func(m *message.ApprovalReceived) bool {
+		return m.Root == effect.Root && m.Signature == effect.Signature
+	})
+
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, ours, func(m *message.PeerGone) bool { return m.Peer == old.ID().String() })
+	again := standIn(t, legacytest.Options{Listen: address})
+	wait(t, ours, func(m *message.PeerConnected) bool { return m.Peer == again.ID().String() && m.Legacy })
+	if err := old.Death(); err != nil {
+		t.Errorf("legacy died: %v", err)
+	}
+}
+
+// TestLegacyDialsUs takes an inbound connection of a peer that answers no identify.
+func TestLegacyDialsUs(t *testing.T) {
+	ours, theirs := open(t, fed3(t)), standIn(t, legacytest.Options{})
+	if err := theirs.Connect(t.Context(), ours.Addresses()[0]); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, ours, func(m *message.PeerConnected) bool { return m.Peer == theirs.ID().String() && m.Legacy && m.Inbound })
+	sent, effect := approval(t, 2)
+	until(t, "our approval reaches legacy", func() bool {
+		ours.Execute(t.Context(), effect, noReply)
+		return has(theirs, sent)
+	})
+}
+
+// TestNothingMalformedLeaves has a hostile peer gossip what ends a legacy process, and
+// then what is good: the legacy node behind us hears the good only and lives. What was
+// sent is reported by kind. (wire.md 9.7, 6; P1)
+func TestNothingMalformedLeaves(t *testing.T) {
+	chain := fed3(t)
+	hostile, behind := standIn(t, legacytest.Options{}), standIn(t, legacytest.Options{})
+	ours := open(t, chain, hostile.Address(), behind.Address())
+	for _, n := range []*legacytest.Node{hostile, behind} {
+		wait(t, ours, func(m *message.PeerConnected) bool { return m.Peer == n.ID().String() })
+	}
+	first, effect := approval(t, 0)
+	until(t, "gossip flows to the one behind", func() bool {
+		ours.Execute(t.Context(), effect, noReply)
+		return has(behind, first)
+	})
+	until(t, "gossip flows from the hostile one", func() bool {
+		until(t, "it publishes", func() bool { return hostile.Publish(gossip.TopicApproveBlock, first) == nil })
+		return has(hostile, first)
+	})
+
+	for _, bad := range hostileMessages(t) {
+		if err := hostile.Publish(bad.topic, bad.data); err != nil {
+			t.Fatalf("%s: %v", bad.name, err)
+		}
+		kind := bad.kind
+		wait(t, ours, func(m *message.PeersReported) bool {
+			for _, p := range m.Peers {
+				for _, a := range p.Acts {
+					if p.Peer == hostile.ID().String() && a.Kind == kind && a.Count > 0 {
+						return true
+					}
+				}
+			}
+			return false
+		})
+	}
+	good, want := approval(t, 3)
+	if err := hostile.Publish(gossip.TopicApproveBlock, good); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, ours, func(m *message.ApprovalReceived) bool { return m.Root == want.Root && m.Signature == want.Signature })
+	until(t, "what is good arrives behind us", func() bool { return has(behind, good) })
+	for _, bad := range hostileMessages(t) {
+		if has(behind, bad.data) {
+			t.Errorf("%s was forwarded", bad.name)
+		}
+	}
+	if err := behind.Death(); err != nil {
+		t.Errorf("the legacy node behind us died: %v", err)
+	}
+}
+
+type hostileMessage struct {
+	name, topic, kind string
+	data              []byte
+}
+
+// hostileMessages are few enough that a peer that sends them is not graylisted.
+func hostileMessages(t testing.TB) []hostileMessage {
+	t.Helper()
+	m, err := gossip.Decode(recorded(t)[gossip.TopicQueuePow][0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	without := *m.(*gossip.QueuePow).Header
+	without.AuxPow = nil
+	forged, _ := approval(t, 4)
+	forged = bytes.Clone(forged)
+	if i := bytes.LastIndex(forged, []byte("0x")); forged[i+40] == 'a' { // a digit of the signature
+		forged[i+40] = 'b'
+	} else {
+		forged[i+40] = 'a'
+	}
+	return []hostileMessage{
+		{"bytes that are no message", gossip.TopicConsensusBlock, message.ActMalformed, []byte("\x81\xaeConsensusBlock\xc0")},
+		{"a proof of work without a proof", gossip.TopicQueuePow, message.ActInvalidWork, (&gossip.QueuePow{Header: &without}).Encode()},
+		{"a forged approval", gossip.TopicApproveBlock, message.ActInvalidSignature, forged},
+	}
+}
