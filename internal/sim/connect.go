@@ -9,11 +9,9 @@ import (
 
 	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/actors/core"
+	peers "github.com/AnduroProject/alys-go/actors/network"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 )
-
-// networkActor is who is told of connections.
-const networkActor core.ID = "network"
 
 // How connections behave, in milliseconds: a peer that says nothing for silence is
 // gone, a head that changed is told after push, an unchanged one every beat, and the
@@ -255,8 +253,8 @@ func (e *peersState) lost(peer int, reason string) {
 
 // input hands something to the network actor.
 func (e *peersState) input(m core.Message) {
-	if e.p.current() && e.p.machine.Accepts(networkActor, m) {
-		e.p.input(networkActor, m)
+	if e.p.current() {
+		e.p.input(peers.ID, m)
 	}
 }
 
@@ -313,6 +311,7 @@ func (e *peersState) hear(peer int, head, finalized message.BlockID) {
 		return
 	}
 	s.head, s.finalized, s.changed = head, finalized, true
+	e.p.m.w.oracle.looksAround(e.p)
 	e.reportSoon()
 }
 

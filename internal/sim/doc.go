@@ -41,6 +41,9 @@
 //	lock              no approval of a carrier whose branch excludes an approved range end
 //	statement         who stated to never approve a range end, does not
 //	double-signature  one signature over blocks of a slot
+//	production        a member begins a block only where, by what it was told, the federation is
+//	listening         nothing is signed before a member has listened for its own key
+//	ban               nobody who does what a node does is banned, and no member by its score
 //	release           nothing leaves a member before the turn that asked for it is on disk
 //	replay            a recovered machine has the states that the member had at that turn
 //	turn              no turn fails, and no message that the simulator hands over is refused

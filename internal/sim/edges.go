@@ -66,21 +66,37 @@ type signer struct {
 }
 
 func (p *process) sign(r actors.Request) {
-	p.later(1+p.m.w.rand.layer.Int64N(3), "signer", func() {
+	takes := 1 + p.m.w.rand.layer.Int64N(3)
+	if c := p.m.w.opt.Costs; c != nil {
+		takes = up(c.Sign)
+	}
+	p.later(takes, "signer", func() {
 		key := standin.Key(p.m.index)
 		p.m.signer.through = max(p.m.signer.through, r.Ref.Sequence)
 		switch m := r.Message.(type) {
 		case *message.SignBlock:
-			p.m.signer.over(m.Slot, m.Root)
+			p.signs(m.Slot, m.Root)
 			p.reply(r, &message.BlockSigned{Root: m.Root, Signature: standin.Sign(key, m.Root)})
 		case *message.SignApproval:
-			p.m.signer.over(m.Slot, m.Root)
+			p.signs(m.Slot, m.Root)
 			p.reply(r, &message.ApprovalSigned{Root: m.Root, Signature: standin.Sign(key, m.Root)})
 		case *message.SignStatement:
 			p.m.signer.state(m.RangeEnd)
 			p.reply(r, &message.StatementSigned{RangeEnd: m.RangeEnd, Signature: standin.Sign(key, aura.NeverApproveRoot(m.RangeEnd))})
 		}
 	})
+}
+
+// signs notes a signature, for which a member has listened before: only blocks of slots
+// before its start were asked for in a life before this one.
+func (p *process) signs(at uint64, root common.Hash) {
+	since := p.m.wall() - p.wallAtStart
+	if p.m.honest() && int64(at) > p.wallAtStart/slot && since < int64(p.m.w.plan.listen)*slot {
+		p.m.w.fail("listening", []*member{p.m}, "member %d signs %s of slot %d %.1f s after its start, and has to listen for %d slots",
+			p.m.index, name(root), at, float64(since)/1000, p.m.w.plan.listen)
+		return
+	}
+	p.m.signer.over(at, root)
 }
 
 // over notes a signature over a block, which may be its second in the slot.
@@ -142,9 +158,16 @@ func (p *process) answer(m core.Message) {
 	}
 }
 
+// exitRefused is the exit code of a node that refuses to go on for safety. (operator.md)
+const exitRefused = 4
+
 func (p *process) stopProcess(m core.Message) {
 	stop, ok := m.(*message.StopProcess)
 	if !ok {
+		return
+	}
+	if !p.m.honest() && stop.Exit == exitRefused { // it signed beside its journal, and hears of it
+		p.m.end(stopped, slot)
 		return
 	}
 	p.m.w.fail("turn", []*member{p.m}, "member %d stops itself: %s", p.m.index, stop.Reason)

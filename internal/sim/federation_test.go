@@ -50,9 +50,9 @@ func TestFederation(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			fmt.Printf("%d members: %d runs, %d events, %d turns, %d kills, %d power cuts, %d disk faults, %d partitions, %d reorganisations (deepest %d), %d dishonest, %d gone, %d locks released, %d branches decided, finalised %d of %d blocks, longest stall %.1f s, %d failures\n",
+			fmt.Printf("%d members: %d runs, %d events, %d turns, %d kills, %d power cuts, %d disk faults, %d partitions, %d reorganisations (deepest %d), %d dishonest, %d gone, %d locks released, %d branches decided, %d ranges fetched, %d bans, finalised %d of %d blocks, longest stall %.1f s, %d failures\n",
 				n, count, total.Events, total.Turns, total.Kills, total.Cuts, total.Faults, total.Partitions, total.Reorgs, total.MaxDepth,
-				total.Dishonest, total.Gone, total.Releases, total.Decisions, total.Finalized, total.Height, float64(total.Stall)/1000, len(failures))
+				total.Dishonest, total.Gone, total.Releases, total.Decisions, total.Ranges, total.Bans, total.Finalized, total.Height, float64(total.Stall)/1000, len(failures))
 		})
 	}
 }

@@ -34,7 +34,7 @@ func (q *engineQueue) next() {
 	q.waiting = q.waiting[1:]
 	q.busy = true
 	w := q.p.m.w
-	takes := w.plan.engineTime(w.rand.layer)
+	takes := w.engineTime()
 	if b, ok := r.Message.(*message.BuildPayload); ok {
 		takes += int64(b.WaitMs)
 	}

@@ -89,6 +89,7 @@ func (m *member) config() *message.NodeConfigured {
 		Producing: true, HasAuthority: true, Authority: uint32(m.index), Judging: true,
 		Behaviour: cores.Behaviour, Software: standin.Software + " federation", BuildWaitMs: 5,
 	}
+	c.Peers, c.ListenSlots = true, m.w.plan.listen
 	if m.w.peg != nil {
 		m.w.peg.configure(c, m.index)
 	}

@@ -32,6 +32,9 @@ func TestEarlyRelease(t *testing.T) {
 var mutants = []struct{ name, file, before, after, oracle string }{
 	{"lock-ignored", "actors/chain/policy.go", "	return x.lockedOn(x.Entry(e.Parent), e.Carrier.RangeEnd)\n", "	return \"\"\n", "lock"},
 	{"approvals-not-kept", "actors/chain/approve.go", "	if e := x.Entry(m.Root); e != nil && e.Status != Invalid && !e.Approvals.Has(int(a.Authority)) {\n", "	if e := x.Entry(m.Root); e == nil {\n", "progress"},
+	{"gate-ignored", "actors/chain/synced.go", "	case !x.Gate.Synced:\n", "	case false:\n", "production"},
+	{"synced-by-one-word", "actors/chain/synced.go", "	if p.agree < quorum && ", "	if p.agree < 2 && ", "production"},
+	{"listening-skipped", "actors/chain/synced.go", "	if x.Gate.Listen > 0 && x.slotAt(x.Time) <= x.Gate.Listen {\n", "	if x.Gate.Listen > 1<<60 {\n", "listening"},
 	{"two-approvals-a-slot", "actors/chain/policy.go", "	{\"one-per-slot\", (*turn).slotTaken},\n", "", "double-signature"},
 }
 

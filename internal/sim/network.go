@@ -31,6 +31,9 @@ func newNetwork(w *world) *network {
 		row := make([]int64, w.opt.Members)
 		for j := range row {
 			row[j] = 5 + w.rand.net.Int64N(w.plan.latency)
+			if c := w.opt.Costs; c != nil {
+				row[j] = up(c.OneWay)
+			}
 		}
 		n.base = append(n.base, row)
 		n.links = append(n.links, make([]*link, w.opt.Members+len(w.plan.strangers)))
@@ -50,7 +53,7 @@ func (n *network) send(from, to int, what string, deliver func(*process)) {
 		}
 	}
 	for range copies {
-		delay := n.base[from][to] + r.Int64N(n.base[from][to]+1)
+		delay := n.delay(from, to)
 		if !n.calm && r.IntN(100) < n.w.plan.late {
 			delay += r.Int64N(3 * slot)
 		}
@@ -63,6 +66,14 @@ func (n *network) send(from, to int, what string, deliver func(*process)) {
 			}
 		})
 	}
+}
+
+// delay is how long a message takes.
+func (n *network) delay(from, to int) int64 {
+	if n.w.opt.Costs != nil {
+		return n.base[from][to]
+	}
+	return n.base[from][to] + n.w.rand.net.Int64N(n.base[from][to]+1)
 }
 
 // broadcast sends to all others.
@@ -113,7 +124,9 @@ func (p *process) gossip(m core.Message) {
 			w.fail("release", []*member{p.m}, "member %d publishes a block that its journal does not hold: %v", from, err)
 			return
 		}
-		w.blocks.addSigned(w, c)
+		if b := w.blocks.addSigned(w, c); b != nil {
+			w.roundBegins(b.root)
+		}
 		w.net.broadcast(from, "block", func(to *process) { to.gossipBlock(from, c) })
 	case *message.PublishApproval:
 		received := &message.ApprovalReceived{Root: m.Root, Authority: m.Authority, Signature: m.Signature}
@@ -151,7 +164,7 @@ func (p *process) gossipBlock(from int, c record.Content) {
 	case p.peers.first(c.Hash):
 		p.peers.act(from, message.ActBlock)
 	}
-	p.receiveBlocks(chain.Gossip, from, c)
+	p.check(func() { p.receiveBlocks(chain.Gossip, from, c) })
 }
 
 // gossipApproval is an approval that a peer sends.
@@ -164,7 +177,7 @@ func (p *process) gossipApproval(from int, m *message.ApprovalReceived) {
 	case p.peers.first(m.Signature):
 		p.peers.act(from, message.ActApproval)
 	}
-	p.receiveApproval(m)
+	p.check(func() { p.receiveApproval(m) })
 }
 
 // nobody is who sent what did not come from a peer.

@@ -22,11 +22,16 @@ type Options struct {
 	Dishonest int
 	// Peaceful draws a plan without faults.
 	Peaceful bool
+	// Away is how many slots a member is away for, from the first ones on; 0 for none. It
+	// comes back among strangers of every kind.
+	Away int
 	// EarlyRelease is a bug: effects leave before their turn is on disk. The release
 	// oracle has to catch it.
 	EarlyRelease bool
 	// Peg gives the federation a Bitcoin chain, with users who pay in and out.
 	Peg bool
+	// Costs are of work, in runs that measure approval rounds; may be nil.
+	Costs *Costs
 	// Keep is called for every member's disk at the end of a run; may be nil.
 	Keep func(member int, disk *Disk) error
 }
@@ -39,8 +44,8 @@ func (o *Options) Validate() error {
 	if o.Dishonest >= o.Members {
 		return fault.New(fault.Invalid, "%d of %d members cannot be dishonest: one has to be honest", o.Dishonest, o.Members)
 	}
-	if o.Troubled < 0 || o.Calm < 0 {
-		return fault.New(fault.Invalid, "the phases of a run cannot have %d and %d slots", o.Troubled, o.Calm)
+	if o.Troubled < 0 || o.Calm < 0 || o.Away < 0 {
+		return fault.New(fault.Invalid, "the phases of a run cannot have %d and %d slots, nor a member be away for %d", o.Troubled, o.Calm, o.Away)
 	}
 	return nil
 }
@@ -80,6 +85,8 @@ type Result struct {
 	Decisions  int // branches that operators decided for
 	Minted     int // deposits, on the branch of the end
 	Paid       int // requests, on the Bitcoin chain of the end
+	Bans       int // of strangers, by scores
+	Ranges     int // that were fetched
 	Finalized  uint64
 	Height     uint64
 	Stall      int64 // longest time without a finalised block, milliseconds
@@ -88,9 +95,9 @@ type Result struct {
 
 // String is the result in one line.
 func (r *Result) String() string {
-	return fmt.Sprintf("seed %d: %d members, %d events, %d turns, %d kills, %d cuts, %d faults, %d partitions, %d reorgs (max depth %d), %d dishonest, %d gone, %d releases, %d decisions, head %d, finalised %d, longest stall %.1f s%s, digest %s",
+	return fmt.Sprintf("seed %d: %d members, %d events, %d turns, %d kills, %d cuts, %d faults, %d partitions, %d reorgs (max depth %d), %d dishonest, %d gone, %d releases, %d decisions, %d ranges fetched, %d bans, head %d, finalised %d, longest stall %.1f s%s, digest %s",
 		r.Seed, r.Members, r.Events, r.Turns, r.Kills, r.Cuts, r.Faults, r.Partitions, r.Reorgs, r.MaxDepth,
-		r.Dishonest, r.Gone, r.Releases, r.Decisions, r.Height, r.Finalized, float64(r.Stall)/1000, r.pegText(), hex.EncodeToString(r.Digest[:8]))
+		r.Dishonest, r.Gone, r.Releases, r.Decisions, r.Ranges, r.Bans, r.Height, r.Finalized, float64(r.Stall)/1000, r.pegText(), hex.EncodeToString(r.Digest[:8]))
 }
 
 // Add counts another run into r, which then stands for both.
@@ -108,6 +115,8 @@ func (r *Result) Add(o *Result) {
 	r.Decisions += o.Decisions
 	r.Minted += o.Minted
 	r.Paid += o.Paid
+	r.Bans += o.Bans
+	r.Ranges += o.Ranges
 	r.MaxDepth = max(r.MaxDepth, o.MaxDepth)
 	r.Finalized += o.Finalized
 	r.Height += o.Height

@@ -34,6 +34,7 @@ type view struct {
 	approved  map[uint64]common.Hash // by slot
 	unsigned  map[common.Hash][]lock // own carriers that are not signed yet, with the locks then
 	excluded  *message.BranchExcluded
+	gate      gate
 
 	turn turnFacts
 }
@@ -74,7 +75,8 @@ func (o *oracle) fact(m *member, ref core.Ref, fact core.Message) {
 		o.w.peg.fact(m, fact)
 	}
 	switch fact.(type) {
-	case *message.ApprovalWithheld, *message.LockEnded, *message.BranchExcluded, *message.BranchDecided, *message.BranchKept, *message.WorkDropped:
+	case *message.ApprovalWithheld, *message.LockEnded, *message.BranchExcluded, *message.BranchDecided, *message.BranchKept, *message.WorkDropped,
+		*message.SyncedChanged, *message.SyncAssumed, *message.SyncStalled, *message.PeerBanned:
 		o.w.tell("m%d: %s", m.index, describe(fact))
 	}
 	switch f := fact.(type) {
@@ -98,6 +100,8 @@ func (o *oracle) fact(m *member, ref core.Ref, fact core.Message) {
 	case *message.LockEnded:
 		v.turn.ended = append(v.turn.ended, *f)
 		v.locks = slices.DeleteFunc(slices.Clone(v.locks), func(l lock) bool { return l.end == f.RangeEnd })
+	case *message.PeerBanned:
+		o.banned(v, f)
 	case *message.FinalityConflict:
 		o.w.fail("agreement", o.w.members, "member %d has proofs of two finalised ranges: %s and %s", m.index, name(f.Ours.Root), name(f.Other.Root))
 	}
@@ -367,6 +371,7 @@ func (o *oracle) sameStates(m *member, before, now frozen) bool {
 const (
 	mostEntries = 2048
 	mostPending = 256
+	mostOrphans = 128 // what is further below comes in ranges
 )
 
 // bounded looks at the sizes of states now and then.
@@ -378,6 +383,9 @@ func (o *oracle) bounded(p *process) {
 	e := p.machine.State(engine.ID).(*engine.State)
 	if n := s.Len(); n > mostEntries {
 		o.w.fail("bounded", []*member{p.m}, "member %d holds %d blocks", p.m.index, n)
+	}
+	if n := s.Orphans(); n > mostOrphans {
+		o.w.fail("bounded", []*member{p.m}, "member %d holds %d blocks without their parent", p.m.index, n)
 	}
 	if n := len(p.machine.PendingEffects()); n > mostPending {
 		o.w.fail("bounded", []*member{p.m}, "member %d waits for %d effects", p.m.index, n)

@@ -7,6 +7,7 @@ type plan struct {
 	skew      []int64 // of wall clocks, milliseconds
 	dishonest []bool
 	gone      int            // honest members that leave for ever
+	listen    uint32         // slots that a member listens for its own key at a start
 	strangers []strangerKind // peers without an authority
 
 	latency   int64 // most a link takes at its best, milliseconds
@@ -49,24 +50,45 @@ func drawPlan(o Options, r *rand.Rand) plan {
 		p.dishonest[i] = true
 	}
 	if o.Peaceful {
-		quiet := plan{skew: p.skew, dishonest: make([]bool, n), latency: 20, snapshotTurns: 300, maxWithoutPow: 100_000, mining: 3 * slot}
+		quiet := plan{skew: p.skew, dishonest: make([]bool, n), latency: 20, snapshotTurns: 300, maxWithoutPow: 100_000, mining: 3 * slot, listen: 2}
+		quiet.strangers = every(o.Away > 0)
 		return quiet
 	}
+	p.listen = one(r, uint32(0), 2, 4)
+	p.strangers = every(o.Away > 0)
 	for range r.IntN(4) {
 		p.strangers = append(p.strangers, strangerKind(r.IntN(int(strangerKinds))))
 	}
 	return p
 }
 
+// every is one stranger of each kind, if that is asked for.
+func every(asked bool) (kinds []strangerKind) {
+	for k := range strangerKinds {
+		if asked {
+			kinds = append(kinds, k)
+		}
+	}
+	return kinds
+}
+
 // syncTime is how long a group takes to get on disk.
-func (p *plan) syncTime(r *rand.Rand) int64 {
+func (w *world) syncTime() int64 {
+	p, r := &w.plan, w.rand.disk
+	if w.opt.Costs != nil {
+		return up(w.opt.Costs.Sync)
+	}
 	if r.IntN(100) < p.slowDisk {
 		return 50 + r.Int64N(700)
 	}
 	return 1 + r.Int64N(4)
 }
 
-func (p *plan) engineTime(r *rand.Rand) int64 {
+func (w *world) engineTime() int64 {
+	p, r := &w.plan, w.rand.layer
+	if w.opt.Costs != nil {
+		return up(w.opt.Costs.Execute)
+	}
 	if r.IntN(100) < p.slowEngine {
 		return 100 + r.Int64N(1200)
 	}

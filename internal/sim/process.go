@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/AnduroProject/alys-go/actors"
+	"github.com/AnduroProject/alys-go/actors/chain"
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/cores"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
@@ -20,6 +21,10 @@ type process struct {
 	snapshots *snapshot.Store
 	machine   *actors.Machine
 	started   int64 // true time, for the monotonic clock
+
+	wallAtStart int64
+	worked      int64   // until when its processor is at work, microseconds
+	rounds      []round // that are measured, oldest first
 
 	waiting  []turn // handled, not yet given to the disk
 	writing  []turn // the group under way
@@ -44,7 +49,7 @@ type turn struct {
 
 func newProcess(m *member, j *journal.Journal, store *snapshot.Store, r restart.Recovered) *process {
 	p := &process{
-		m: m, journal: j, snapshots: store, machine: r.Machine, started: m.w.now,
+		m: m, journal: j, snapshots: store, machine: r.Machine, started: m.w.now, wallAtStart: m.wall(),
 		released: r.Machine.Sequence(), requests: map[uint64]func(core.Message){},
 	}
 	p.engine.p, p.snap.p = p, p
@@ -137,6 +142,10 @@ func (p *process) step(in actors.Input) {
 		return
 	}
 	p.m.w.oracle.bounded(p)
+	if in.Actor == chain.ID {
+		p.m.w.oracle.decides(p)
+		p.roundsEnd()
+	}
 	if p.m.w.opt.EarlyRelease {
 		p.release(p.waiting[len(p.waiting)-1])
 	}
@@ -163,7 +172,7 @@ func (p *process) commit() {
 	}
 	p.take()
 	group := p.group
-	p.later(p.m.w.plan.syncTime(p.m.w.rand.disk), "synced", func() {
+	p.later(p.m.w.syncTime(), "synced", func() {
 		if group == p.group && p.write() {
 			p.synced()
 		}

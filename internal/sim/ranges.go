@@ -110,6 +110,7 @@ func (p *process) judgeRange(m *message.FetchRange, blocks []record.Content, fau
 		}
 		return &message.RangeFailed{Peer: m.Peer, From: m.From, Fault: answer.Fault, Ms: ms}
 	}
+	p.m.w.result.Ranges++
 	answer.Parent, answer.Last, answer.Quorum = run.parent, run.last, run.quorum
 	answer.Proven = run.proven
 	return answer

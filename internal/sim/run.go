@@ -44,6 +44,9 @@ func Run(o Options) (*Result, error) {
 	if w.peg != nil {
 		w.peg.start(healed, healed+int64(o.Calm)*slot)
 	}
+	if o.Away > 0 {
+		w.after(5*slot, "away", 0, func() { w.members[0].end(powered, int64(o.Away)*slot) })
+	}
 	if !o.Peaceful {
 		w.trouble(healed)
 	}

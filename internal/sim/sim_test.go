@@ -48,6 +48,19 @@ func TestOneSeedIsOneRun(t *testing.T) {
 	}
 }
 
+// A member that was away for hundreds of blocks comes back through ranges, among
+// peers that answer falsely, and never holds more blocks without a parent than gossip brings.
+func TestAway(t *testing.T) {
+	for seed := range uint64(2) {
+		o := sim.Options{Seed: seed, Members: 4, Finality: 1, Away: 250, Troubled: 260, Calm: 60, Peaceful: seed%2 == 0}
+		if r := run(t, o); r.Ranges < 3 || r.Finalized < 100 {
+			t.Errorf("too little: %s", r)
+		} else {
+			t.Log(r)
+		}
+	}
+}
+
 func TestRefusesOptions(t *testing.T) {
 	for _, o := range []sim.Options{{}, {Members: 16}, {Members: 3, Dishonest: 3}, {Members: 3, Calm: -1}} {
 		if _, err := sim.Run(o); err == nil {

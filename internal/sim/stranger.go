@@ -44,6 +44,9 @@ func newStranger(w *world, index int, kind strangerKind) *stranger {
 	return &stranger{w: w, index: index, kind: kind, rand: w.rand.stranger}
 }
 
+// harmless reports whether it does nothing that a node may not do.
+func (s *stranger) harmless() bool { return s.kind == truthful || s.kind == short }
+
 // refuses reports whether there is no connection to be had.
 func (s *stranger) refuses(p *process) bool { return p.peers.banned(s.index) }
 
