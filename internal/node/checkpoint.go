@@ -189,20 +189,25 @@ func (r *restoring) begin(dir string) error {
 		return err
 	}
 	origin := r.result.Snapshot
-	if err := r.newJournal(dir); err != nil {
+	text := fmt.Sprintf("began with the states of journal %s at sequence %d, head %d %s", origin.Journal, origin.Sequence, r.state.Head.Number, r.state.Head.Root.Hex())
+	if err := r.write(dir, text, r.blocks); err != nil {
+		return err
+	}
+	return fault.Wrap(fault.Fatal, os.RemoveAll(filepath.Join(dir, "import")), "removing the imported chunks")
+}
+
+// write makes the journal and what belongs to it; blocks hands all blocks to take.
+func (r *restoring) write(dir, text string, blocks func() error) error {
+	if err := r.newJournal(dir, blocks); err != nil {
 		return err
 	}
 	if err := writeSynced(filepath.Join(dir, genesisFile), r.genesis); err != nil {
 		return err
 	}
 	_, err := journal.AddIncident(journal.Options{Dir: JournalDir(dir), Logger: r.log}, journal.Incident{
-		Kind: journal.IncidentCheckpointStart, Time: time.Now().UnixMilli(),
-		Text: fmt.Sprintf("began with the states of journal %s at sequence %d, head %d %s", origin.Journal, origin.Sequence, r.state.Head.Number, r.state.Head.Root.Hex()),
+		Kind: journal.IncidentCheckpointStart, Time: time.Now().UnixMilli(), Text: text,
 	})
-	if err != nil {
-		return err
-	}
-	return fault.Wrap(fault.Fatal, os.RemoveAll(filepath.Join(dir, "import")), "removing the imported chunks")
+	return err
 }
 
 // states reads the snapshot by way of a store of its own.
@@ -261,7 +266,7 @@ func (r *restoring) content(hash [32]byte) ([]byte, error) {
 }
 
 // newJournal writes the turns that the new journal begins with.
-func (r *restoring) newJournal(dir string) (err error) {
+func (r *restoring) newJournal(dir string, blocks func() error) (err error) {
 	j, err := journal.Open(journal.Options{Dir: JournalDir(dir), Logger: r.log})
 	if err != nil {
 		return err
@@ -273,11 +278,11 @@ func (r *restoring) newJournal(dir string) (err error) {
 		return err
 	}
 	r.batch.ChainSpec, r.batch.GenesisPayload = record.NewContent(r.spec), record.NewContent(r.payload)
-	if err := r.blocks(); err != nil {
+	if err := blocks(); err != nil {
 		return err
 	}
 	if r.last.Root != r.state.Head.Root {
-		return fault.New(fault.Corrupt, "the blocks of the export end with %s at %d, its states have the head %s at %d", r.last.Root, r.last.Number, r.state.Head.Root, r.state.Head.Number)
+		return fault.New(fault.Corrupt, "the blocks end with %s at %d, the states have the head %s at %d", r.last.Root, r.last.Number, r.state.Head.Root, r.state.Head.Number)
 	}
 	return r.mark()
 }

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"github.com/AnduroProject/alys-go/actors"
 	"github.com/AnduroProject/alys-go/actors/bridge"
 	"github.com/AnduroProject/alys-go/actors/chain"
@@ -22,11 +24,14 @@ import (
 	"github.com/AnduroProject/alys-go/internal/edge/rpc"
 	"github.com/AnduroProject/alys-go/internal/health"
 	"github.com/AnduroProject/alys-go/internal/memo"
+	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
+	"github.com/AnduroProject/alys-go/internal/protocol/spec"
 	"github.com/AnduroProject/alys-go/internal/restart"
 	"github.com/AnduroProject/alys-go/internal/scrub"
+	"github.com/AnduroProject/alys-go/internal/settle"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/journal/index"
 	"github.com/AnduroProject/alys-go/projections/peg"
@@ -64,6 +69,10 @@ type Node struct {
 	peers       *peersEdge
 	recovered   restart.Recovered
 	config      *message.NodeConfigured
+	rules       *spec.Chain
+	genesisRoot common.Hash
+	settled     *settle.Store
+	audit       *audit // nil for a journal that began at genesis
 	slot        time.Duration
 	view        view
 	branch      *branch
@@ -118,7 +127,10 @@ func (n *Node) open(ctx context.Context) error {
 	if n.config, err = n.configuration(rules, genesis); err != nil {
 		return err
 	}
-	n.slot = time.Duration(rules.SlotDuration) * time.Millisecond
+	n.slot, n.rules, n.genesisRoot = time.Duration(rules.SlotDuration)*time.Millisecond, rules, block.Genesis(rules, *genesis).Block.Root()
+	if err := n.openSettled(); err != nil {
+		return err
+	}
 	if err := n.keepGenesis(); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/logging"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/peg"
+	"github.com/AnduroProject/alys-go/internal/settle"
 	"github.com/AnduroProject/alys-go/journal/archive"
 )
 
@@ -51,6 +52,12 @@ type Options struct {
 	SnapshotBytes   uint64        // or so many bytes of messages and contents; 0 means 2 MiB
 	SnapshotEvery   time.Duration // or this much time; 0 means five minutes
 	SnapshotKeep    int
+
+	// SettleEvery is the distance of the heights whose states are settled for other nodes
+	// to begin at, and SettleLook how often is looked for one; 0 means [settle.Every], a
+	// quarter of a minute.
+	SettleEvery uint64
+	SettleLook  time.Duration
 
 	// DiskReserve is how many bytes stay free: with less the node stops cleanly,
 	// with less than twice as much it warns. 0 switches that off.
@@ -106,6 +113,12 @@ func (o *Options) defaults() {
 	}
 	if o.SnapshotKeep == 0 {
 		o.SnapshotKeep = 3
+	}
+	if o.SettleEvery == 0 {
+		o.SettleEvery = settle.Every
+	}
+	if o.SettleLook == 0 {
+		o.SettleLook = settleLook
 	}
 	if o.DevMinerInterval == 0 {
 		o.DevMinerInterval = 3 * time.Second

@@ -34,6 +34,10 @@ func (n *Node) sideTasks(ctx context.Context) *sync.WaitGroup {
 	start("control socket", func(ctx context.Context) error {
 		return admin.Serve(ctx, n.opt.DataDir, n.adminHandlers())
 	})
+	start("settling of states", n.settleStates)
+	if n.audit != nil {
+		start("audit of the blocks before the beginning", n.auditBlocks)
+	}
 	if n.external != nil {
 		start("watch over the execution client", n.watchExecution)
 	}
@@ -82,6 +86,8 @@ type Status struct {
 	Execution   ExecutionStatus `json:"execution"`
 	Peg         *peg.Summary    `json:"peg,omitempty"`   // nil while the ledger cannot tell
 	Scrub       *scrub.Status   `json:"scrub,omitempty"` // nil when it is switched off
+	Audit       *AuditStatus    `json:"audit,omitempty"` // of the blocks before a journal's beginning; nil when it began at genesis
+	Settled     uint64          `json:"settled"`         // height of the newest state that is offered to others
 	Warnings    []string        `json:"warnings"`
 }
 
@@ -122,6 +128,7 @@ func (n *Node) Status() Status {
 		s.Snapshot = all[0].Sequence
 	}
 	s.Peg = n.glance()
+	s.Audit, s.Settled = n.audit.status(), n.settled.Newest()
 	if n.scrubber != nil {
 		now := n.scrubber.Status()
 		s.Scrub = &now
