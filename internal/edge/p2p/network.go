@@ -127,6 +127,10 @@ func (n *Network) ID() string { return n.host.ID().String() }
 // Addresses returns where this node listens, with its peer id.
 func (n *Network) Addresses() []string { return n.host.Addresses() }
 
+// Listeners returns how many connected peers take gossip on a topic. What is published
+// while nobody does is heard by nobody.
+func (n *Network) Listeners(topic string) int { return n.host.Listeners(topic) }
+
 // LargeBlocks is how many blocks were not published on legacy's gossip because its frame
 // is too small for them. (wire.md 9.2, P10)
 func (n *Network) LargeBlocks() uint64 { return n.counts.largeBlocks.Load() }

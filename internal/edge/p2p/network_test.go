@@ -145,6 +145,7 @@ func TestRecordedGossip(t *testing.T) {
 	wait(t, a, func(m *message.PeerConnected) bool { return m.Peer == b.ID() && m.Inbound })
 	wait(t, b, func(m *message.PeerConnected) bool { return m.Peer == a.ID() && !m.Inbound })
 
+	listening(t, a, 1)
 	raw := heard[gossip.TopicConsensusBlock][0][16:]
 	signed, err := block.Decode(raw)
 	if err != nil {

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"hash/fnv"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
+	"github.com/libp2p/go-libp2p/core/sec"
 	"github.com/multiformats/go-multiaddr"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
@@ -191,6 +193,12 @@ func (d *dialer) dial(ctx context.Context, t *target) {
 		return
 	}
 	t.fails++
+	if other, ok := errors.AsType[sec.ErrPeerIDMismatch](err); ok && t.source != fromBoot && t.fails == 1 {
+		// The address book outlives the ids of legacy nodes. Whom the operator named is
+		// meant, and nobody else. (wire.md 9.1)
+		t.id, t.named, t.next = other.Actual, false, time.Time{}
+		return
+	}
 	t.next = d.now().Add(pause(t.fails, t.address.String()))
 	if !t.named {
 		t.id = "" // legacy has another id after each restart (wire.md 9.1)

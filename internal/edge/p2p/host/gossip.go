@@ -157,6 +157,14 @@ func (h *Host) hearKept(ctx context.Context) {
 	}
 }
 
+// Listeners returns how many connected peers take messages on a topic.
+func (h *Host) Listeners(topic string) int {
+	if t := h.topics[topic]; t != nil {
+		return len(t.ListPeers())
+	}
+	return 0
+}
+
 // Publish gossips a message. Errors: Invalid for another topic than legacy's and for
 // data above [gossip.MaxData], which legacy would not get; Temporary when gossip does
 // not take it now.

@@ -192,6 +192,14 @@ func (n *Node) Publish(topic string, data []byte) error {
 	return t.Publish(n.ctx, data)
 }
 
+// Listeners returns how many connected peers take its messages on a topic.
+func (n *Node) Listeners(topic string) int {
+	if t := n.topics[topic]; t != nil {
+		return len(t.ListPeers())
+	}
+	return 0
+}
+
 // ID returns the peer id of this run.
 func (n *Node) ID() peer.ID { return n.host.ID() }
 
