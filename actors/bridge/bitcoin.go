@@ -42,6 +42,11 @@ type Following struct {
 	Peak uint64
 	// Left: the node's chain has none of the blocks that were followed.
 	Left bool
+
+	// Fresh: the node has answered in this run. Syncing: it was in its initial download.
+	Fresh, Syncing bool
+	// Said is what the chain actor was told in this run, or nothing.
+	Said *message.BitcoinCurrent
 }
 
 // fields lists the fields from a number on.
@@ -62,6 +67,9 @@ func (b *Following) fields(f *record.Fields, from int) {
 	f.Uint64(from+13, &b.Match)
 	f.Bool(from+14, &b.Left)
 	f.Uint64(from+15, &b.Peak)
+	f.Bool(from+16, &b.Fresh)
+	f.Bool(from+17, &b.Syncing)
+	record.Optional(f, from+18, &b.Said)
 }
 
 // Current reports whether Bitcoin is followed to the tip that its node has.
@@ -104,7 +112,7 @@ func (x *turn) followBitcoin() {
 		return
 	}
 	m := &message.FollowBitcoin{Known: x.known(), From: uint64(x.rules.spec.BitcoinStartHeight)}
-	if b.HasTop && b.Lost == nil { // after a loss any answer is news
+	if b.HasTop && b.Lost == nil && (b.Fresh || !x.Config.Peers) { // after a loss any answer is news
 		tip := b.Tip
 		m.Tip = &tip
 	}
@@ -175,5 +183,33 @@ func (x *turn) bitcoinFollowed(m *message.BitcoinFollowed) {
 		return
 	}
 	b.Attempts = 0
+	b.Fresh, b.Syncing = true, m.Syncing
 	x.followBitcoin()
+}
+
+// tellCurrent tells the chain actor whether Bitcoin is followed to its tip, when that
+// changed and at the start of a run. The edge asks the node every second and answers as
+// soon as something is new or it is away, so that silence means that nothing changed.
+// (docs/decisions/0083-synced.md)
+func (x *turn) tellCurrent() {
+	if x.Config == nil || !x.Config.Peers || !x.Config.Bitcoin {
+		return
+	}
+	b := &x.Following
+	now := message.BitcoinCurrent{Current: x.Current() && b.Fresh && !b.Syncing}
+	switch {
+	case now.Current:
+	case b.Lost != nil:
+		now.Reason = b.Lost.Reason
+	case !b.Fresh:
+		now.Reason = "its node has not answered in this run yet"
+	case b.Syncing:
+		now.Reason = "its node is in its initial download"
+	default:
+		now.Reason = "its blocks are read up to the node's tip first"
+	}
+	if b.Said == nil || *b.Said != now {
+		b.Said = &now
+		x.out.Send(chain, &now)
+	}
 }

@@ -41,13 +41,16 @@ type turn struct {
 // Handle implements core.Core.
 func (*Bridge) Handle(state core.State, m core.Message, t core.Turn, out *core.Out) {
 	x := &turn{State: state.(*State), Turn: t, out: out}
-	if m, ok := m.(*message.NodeConfigured); ok {
-		x.nodeConfigured(m)
-		return
+	if c, ok := m.(*message.NodeConfigured); ok {
+		x.nodeConfigured(c)
+	} else if x.rules != nil { // nothing before the configuration has a meaning
+		x.handle(m)
 	}
-	if x.rules == nil {
-		return // nothing before the configuration has a meaning
-	}
+	x.tellCurrent()
+}
+
+// handle takes what a configured node is told.
+func (x *turn) handle(m core.Message) {
 	switch m := m.(type) {
 	case *message.FollowChain:
 		x.followChain(m)
@@ -101,6 +104,7 @@ func (x *turn) nodeConfigured(m *message.NodeConfigured) {
 	}
 	x.Config, x.rules = m, r
 	x.reconsider()
+	x.Following.Fresh, x.Following.Said = false, nil
 	x.followBitcoin()
 	x.fetchUnknown()
 }

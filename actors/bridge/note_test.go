@@ -62,6 +62,11 @@ func (m *member) note(o core.Output) {
 		}
 		m.heard = append(m.heard, v.Payments...)
 		text = strings.TrimSuffix(text, "\n")
+	case *message.FetchSignatures:
+		text = "-> ask for signatures of"
+		for _, p := range v.Payments {
+			text += " " + m.name(p.Txid)
+		}
 	case *message.BroadcastTransaction:
 		text = "-> broadcast " + m.name(v.Txid)
 	case *message.PegJudged:

@@ -52,6 +52,11 @@ func (g *ground) note(to string, m core.Message) {
 		text = "fetch " + g.name(m.Txid) + " of " + g.name(m.Block)
 	case *message.StartTimer:
 		text = fmt.Sprintf("timer %d", m.After)
+	case *message.BitcoinCurrent:
+		text = "bitcoin current"
+		if !m.Current {
+			text = "bitcoin not current: " + m.Reason
+		}
 	case *message.PegJudged:
 		text = "judged " + g.name(m.Root) + ": valid"
 		if m.Grade != 0 {

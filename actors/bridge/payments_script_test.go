@@ -18,7 +18,7 @@ import (
 // TestPayments plays testdata/payments. Each command prints what concerns payments; every
 // turn is handled by a restarted core as well, see member.
 //
-//	node [members=] [member=] [strict=HEIGHT] [depth=] [without-bitcoin]
+//	node [members=] [member=] [strict=HEIGHT] [depth=] [without-bitcoin] [peers]
 //	deposit NAME AMOUNT                a user's transaction into the mempool
 //	mine [N] | leave N                 Bitcoin blocks of the mempool | blocks leave, with what they had
 //	spend NAME of=DEPOSIT by=0,1       a transaction of dishonest members into the mempool
@@ -96,7 +96,7 @@ func newScript(t *testing.T, d *datadriven.TestData) *script {
 	m := newMember(t, int(number(d, "members", 3)), int(number(d, "member", 0)), func(c *spec.Chain, n *message.NodeConfigured) {
 		c.Activations.StrictPegouts = number(d, "strict", 0)
 		n.PayoutConfirmations = uint32(number(d, "depth", 3))
-		n.Bitcoin = !d.HasArg("without-bitcoin")
+		n.Bitcoin, n.Peers = !d.HasArg("without-bitcoin"), d.HasArg("peers")
 	})
 	return &script{m, map[string]*wire.MsgTx{}}
 }

@@ -22,7 +22,7 @@ import (
 // one a line; -rewrite writes what is printed into the files. After each command the state
 // goes through a snapshot and all wallets are audited.
 //
-//	node [nobitcoin] [confirmations=] [strict=]     a new bridge, genesis followed
+//	node [nobitcoin] [peers] [confirmations=] [strict=]     a new bridge, genesis followed
 //	tx NAME pays=AMOUNTS [to=HEX] [form=raw|text|none] [version=]   a Bitcoin transaction
 //	mine NAME... [on=HEIGHT] [tx=TX...]        Bitcoin blocks; the last has the transactions
 //	forged WHAT                 it is answered with something spoiled
@@ -39,7 +39,7 @@ func TestScripts(t *testing.T) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			if d.Cmd == "node" {
 				g = newGround(t, func(c *spec.Chain, m *message.NodeConfigured) {
-					m.Bitcoin = !d.HasArg("nobitcoin")
+					m.Bitcoin, m.Peers = !d.HasArg("nobitcoin"), d.HasArg("peers")
 					c.Confirmations = uint32(number(d, "confirmations", 3))
 					c.Activations.StrictPegins = number(d, "strict", 0)
 				})
@@ -224,6 +224,8 @@ func (g *ground) scripted(d *datadriven.TestData) {
 // forge spoils an answer of Bitcoin.
 func forge(m *message.BitcoinFollowed, what string) {
 	switch what {
+	case "syncing":
+		m.Syncing = true
 	case "gap":
 		m.Blocks = append(m.Blocks[:1], m.Blocks[2:]...)
 	case "hash":

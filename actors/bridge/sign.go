@@ -31,6 +31,33 @@ func (x *turn) signPayments(m *message.SignPayments) {
 	}
 	x.publish(x.ownSignatures(m))
 	x.signOrders()
+	x.askForSignatures(m)
+}
+
+// maxAskedPayments bounds the payments that one request asks signatures of.
+const maxAskedPayments = 64
+
+// askForSignatures asks peers for the signatures that payments of a range still lack. The
+// chain actor orders the range again at each new head, so a signature whose gossip was
+// lost, or that was made while this member was away, holds a carrier up for one block.
+func (x *turn) askForSignatures(m *message.SignPayments) {
+	if !x.Config.Peers {
+		return
+	}
+	blocks, err := x.proposing(m.RangeStart, m.RangeEnd)
+	if err != nil {
+		return
+	}
+	ask := &message.FetchSignatures{}
+	for _, b := range blocks {
+		p := x.Payment(b.Payment.TxHash())
+		if len(p.Signatures) < x.rules.federation.Threshold && len(ask.Payments) < maxAskedPayments {
+			ask.Payments = append(ask.Payments, message.PaymentID{Txid: p.Txid})
+		}
+	}
+	if len(ask.Payments) > 0 {
+		x.out.Effect(PeersEdge, core.FireAndForget, ask)
+	}
 }
 
 // signOrders tries the orders, oldest first, and keeps those that are not done.

@@ -66,7 +66,7 @@ func NewMachine(id journal.ID, work chain.Work) (*actors.Machine, error) {
 		&message.SignApproval{}, &message.SignStatement{}, &message.PublishApproval{},
 		&message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.RangeLocked{}, &message.LockEnded{}, &message.StatementMade{},
 		&message.BranchExcluded{}, &message.BranchDecided{}, &message.BranchKept{}, &message.FinalityConflict{},
-		&message.FollowBitcoin{}, &message.FetchTransaction{}, &message.BroadcastTransaction{}, &message.SignPayout{}, &message.PublishSignatures{},
+		&message.FollowBitcoin{}, &message.FetchTransaction{}, &message.BroadcastTransaction{}, &message.SignPayout{}, &message.PublishSignatures{}, &message.FetchSignatures{},
 		&message.PegInChanged{}, &message.PegOutChanged{}, &message.PaymentChanged{}, &message.WalletChanged{},
 		&message.BitcoinTipChanged{}, &message.BitcoinLost{}, &message.PegHalted{}, &message.PegResumed{}, &message.PegAlarm{},
 		&message.GuideConnections{}, &message.DisconnectPeer{}, &message.PeerJoined{}, &message.PeerLeft{}, &message.PeerScored{}, &message.PeerBanned{}, &message.PeerUnbanned{},

@@ -82,7 +82,7 @@ func (r *Reader) follow(ctx context.Context, m *message.FollowBitcoin, info *Inf
 	if err != nil {
 		return nil, err
 	}
-	answer := &message.BitcoinFollowed{Ancestor: ancestor, Tip: &message.BitcoinID{Height: info.Height, Hash: info.Tip}, Network: info.Network}
+	answer := &message.BitcoinFollowed{Ancestor: ancestor, Tip: &message.BitcoinID{Height: info.Height, Hash: info.Tip}, Network: info.Network, Syncing: info.Syncing}
 	next := m.From
 	if ancestor != nil {
 		next = ancestor.Height + 1

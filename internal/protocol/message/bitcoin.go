@@ -57,13 +57,14 @@ type BitcoinFollowed struct {
 	Tip      *BitcoinID     // of the best chain
 	FeeRate  uint64         // estimate for the next block in satoshi per 1000 vbytes; zero when the node has none
 	Network  string         // the node's chain: main, test, signet, regtest
+	Syncing  bool           // the node is in its initial download
 }
 
 // Type implements core.Message.
 func (*BitcoinFollowed) Type() string { return "bitcoin_followed" }
 
 // Schema implements core.Message.
-func (*BitcoinFollowed) Schema() uint32 { return 1 }
+func (*BitcoinFollowed) Schema() uint32 { return 2 }
 
 // Fields implements record.Record.
 func (m *BitcoinFollowed) Fields(f *record.Fields) {
@@ -72,6 +73,7 @@ func (m *BitcoinFollowed) Fields(f *record.Fields) {
 	record.Optional(f, 3, &m.Tip)
 	f.Uint64(4, &m.FeeRate)
 	f.String(5, &m.Network)
+	f.Bool(6, &m.Syncing)
 }
 
 // BitcoinBlock is a Bitcoin block with those of its transactions that pay the federation or
