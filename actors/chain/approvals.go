@@ -90,7 +90,7 @@ func (s *early) of(root common.Hash) (list []*Early) {
 // block arrives.
 func (x *turn) approvalReceived(m *message.ApprovalReceived) {
 	e := x.Entry(m.Root)
-	if int(m.Authority) >= len(x.rules.spec.Authorities) || e != nil && (e.Status == Invalid || e.Approvals.Has(int(m.Authority))) {
+	if int(m.Authority) >= len(x.rules.spec.Authorities) || e != nil && (e.Status == Invalid || e.Approvals.Has(int(m.Authority)) && !x.Config.Peers) {
 		return
 	}
 	a := aura.Approval{Signature: m.Signature, Authority: m.Authority}
@@ -108,6 +108,10 @@ func (x *turn) approvalReceived(m *message.ApprovalReceived) {
 // approve adds a verified approval to a block of the tree, whatever has become of
 // it: a carrier that is executed already may reach its quorum only now.
 func (x *turn) approve(e *Entry, a aura.Approval) {
+	x.heard(e, a)
+	if e.Approvals.Has(int(a.Authority)) {
+		return
+	}
 	next := *e
 	if x.work.Add(&next.Approvals, a) == nil {
 		x.approved(e, &next)
@@ -123,6 +127,9 @@ func (x *turn) approved(e, next *Entry) {
 		x.learnt = append(x.learnt, next.Root)
 	}
 	x.put(next)
+	if x.Config.HasAuthority && !e.Approvals.Has(int(x.Config.Authority)) {
+		x.checkOwn(next.Root, next.Slot, &next.Approvals)
+	}
 }
 
 // keepEarly keeps an approval of an unknown block. A quorum of them means that
@@ -156,8 +163,6 @@ func (x *turn) keepEarly(a aura.Approval, root common.Hash) {
 func (x *turn) takeEarly(root common.Hash) {
 	for _, a := range x.early.of(root) {
 		x.early.drop(a)
-		if e := x.Entry(root); !e.Approvals.Has(int(a.Authority)) {
-			x.approve(e, aura.Approval{Signature: a.Signature, Authority: a.Authority})
-		}
+		x.approve(x.Entry(root), aura.Approval{Signature: a.Signature, Authority: a.Authority})
 	}
 }

@@ -50,6 +50,9 @@
 //	approve.go    C5.10: one approval a slot
 //	lock.go       the approval lock, statements, releases
 //	vows.go       what this member bound itself to
+//	singles.go    members' signatures one by one, and two of one slot
+//	ask.go        approvals that are asked for again
+//	ownkey.go     our key in another's hands
 //	synced.go     when this node is synced, and what that gates
 //	signing.go    what holds our signature, and what releases it
 //	sync_follow.go what the sync actor is told, and what is left to it

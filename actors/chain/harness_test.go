@@ -66,7 +66,8 @@ type rig struct {
 	ahead    int64 // of the clock that a restore is dated by, milliseconds
 	// refuseThrough is what the signer is told at the start of a run, as a node does.
 	refuseThrough uint64
-	each          func() // called after every turn
+	each          func()                  // called after every turn
+	proof         []*message.Equivocation // that were told
 }
 
 type timer struct {
@@ -122,7 +123,7 @@ func (r *rig) newMachine() *actors.Machine {
 	}, []core.Message{
 		&message.StartTimer{}, &message.SignBlock{}, &message.ImportPayloads{}, &message.BuildPayload{}, &message.UpdateForkchoice{},
 		&message.AuxBlock{}, &message.AuxBlockJudged{}, &message.StopProcess{}, &message.SigningAnswer{}, &message.OperatorAnswer{},
-		&message.PublishBlock{}, &message.PublishWork{}, &message.PublishApproval{}, &message.FetchBlocks{}, &message.SignApproval{}, &message.SignStatement{},
+		&message.PublishBlock{}, &message.PublishWork{}, &message.PublishApproval{}, &message.FetchBlocks{}, &message.FetchApprovals{}, &message.SignApproval{}, &message.SignStatement{},
 	})
 	if err != nil {
 		r.t.Fatalf("%v", err)

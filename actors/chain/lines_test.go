@@ -113,6 +113,11 @@ func (r *rig) fact(m core.Message) string {
 			return fmt.Sprintf("synced: %d agree, %d needed", m.Members, m.Quorum)
 		}
 		return "not synced: " + r.readable(m.Needs)
+	case *message.KeyInUse:
+		return fmt.Sprintf("key of member %d in use: it signed %s of slot %d", m.Authority, r.name(m.Root), m.Slot)
+	case *message.Equivocation:
+		r.proof = append(r.proof, m)
+		return fmt.Sprintf("member %d signed %s and %s, both of slot %d", m.Authority, r.name(m.First), r.name(m.Second), m.Slot)
 	case *message.SyncAssumed:
 		return fmt.Sprintf("assumed to be synced at %s: %s", r.name(m.Head.Root), m.Reason)
 	case *message.SigningReleased:
@@ -176,6 +181,8 @@ func (r *rig) request(m core.Message) string {
 		return "publish block " + r.name(root)
 	case *message.PublishApproval:
 		return fmt.Sprintf("publish approval of %s by %d", r.name(m.Root), m.Authority)
+	case *message.FetchApprovals:
+		return fmt.Sprintf("ask for approvals of %s #%d", r.name(m.Root), m.Number)
 	case *message.FetchBlocks:
 		return fmt.Sprintf("fetch %s from #%d", r.name(m.Root), m.From)
 	default:

@@ -132,6 +132,7 @@ func (x *turn) keepOrphan(content record.Content, signed *block.Signed, root com
 	if err := x.work.Verify(x.rules.committee, signed.Approvals, root); err != nil {
 		return invalid("approvals", "%v", err)
 	}
+	x.checkOwn(root, signed.Block.Slot, &signed.Approvals)
 	if known := x.Orphan(root); known != nil {
 		x.orphanAgain(known, content, signed)
 	} else {

@@ -50,6 +50,9 @@ func (x *turn) timerFired(m *message.TimerFired) {
 	}
 	x.endListening()
 	x.fetchAgain(false)
+	if x.Config.Peers {
+		x.askApprovals()
+	}
 	x.armTimer(m.Wall)
 }
 

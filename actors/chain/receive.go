@@ -115,6 +115,9 @@ func (x *turn) store(b Executing, signed *block.Signed, root common.Hash, parent
 	unapproved.Approvals = aura.None()
 	x.approved(&unapproved, e.stored(b))
 	x.fetched(root)
+	if single, ok := only(signed.Approvals); ok && int(single.Authority) < len(x.rules.spec.Authorities) {
+		x.heard(e, single)
+	}
 	x.takeEarly(root)
 	if origin == Gossip || origin == Own {
 		x.considerApproval(x.Entry(root))
@@ -129,6 +132,7 @@ func (x *turn) known(e *Entry, signed *block.Signed, content record.Content) *En
 		return nil
 	}
 	all := x.combine(e.Approvals, signed.Approvals, e.Root)
+	all = x.overlap(e, all, signed.Approvals)
 	if all == e.Approvals {
 		return e
 	}

@@ -24,7 +24,8 @@ const keepBelowFinalized = 4096
 // is longer, the blocks since, [maxExecuting], and of what members alone can
 // make: [maxStored] and [maxStoredBytes] blocks that wait in the tree, [maxAside]
 // executed ones off the head's branch, [maxOrphans] and [maxOrphanBytes] blocks
-// without their parent, [maxEarly] approvals a member without their block.
+// without their parent, [maxEarly] approvals a member without their block, and
+// [maxSingles] signatures of each one by one.
 type State struct {
 	pointers
 	rules *ruleset // derived from Config; nil until configured
@@ -32,6 +33,7 @@ type State struct {
 	orphans
 	early
 	vows
+	singles
 }
 
 // pointers is the part of the state that is one record.
@@ -174,13 +176,13 @@ func (p *pointers) Fields(f *record.Fields) {
 }
 
 func newState() *State {
-	return &State{tree: newTree(), orphans: newOrphans(), early: newEarly(), vows: newVows()}
+	return &State{tree: newTree(), orphans: newOrphans(), early: newEarly(), vows: newVows(), singles: newSingles()}
 }
 
 // Clone implements core.State.
 func (s *State) Clone() core.State {
 	c := *s
-	c.tree, c.orphans, c.early, c.vows = s.tree.copy(), s.orphans.copy(), s.early.copy(), s.vows.copy()
+	c.tree, c.orphans, c.early, c.vows, c.singles = s.tree.copy(), s.orphans.copy(), s.early.copy(), s.vows.copy(), s.singles.copy()
 	c.Executing = s.Executing[:len(s.Executing):len(s.Executing)]
 	c.Fetches = s.Fetches[:len(s.Fetches):len(s.Fetches)]
 	c.Recipients = s.Recipients[:len(s.Recipients):len(s.Recipients)]
@@ -199,11 +201,13 @@ func (s *State) Spec() *spec.Chain {
 
 // Snapshot keys: "" the pointers, 'a' with root and member an approval whose block
 // is not known, 'b' with number (big endian) and root a block of the tree, 'o' with
-// root a block whose parent is not known; vows.go has the others.
+// root a block whose parent is not known, 'v' with member, slot (big endian) and root a
+// signature over a block of the tree; vows.go has the others.
 const (
 	earlyEntry  byte = 'a'
 	blockEntry  byte = 'b'
 	orphanEntry byte = 'o'
+	singleEntry byte = 'v'
 )
 
 func entryKey(id message.BlockID) []byte {
@@ -242,6 +246,12 @@ func (s *State) Walk(yield func(key, value []byte) error) error {
 	if err == nil {
 		err = s.walkRest(entry)
 	}
+	s.singles.byMember.Scan(func(one *Single) bool {
+		if err == nil {
+			err = entry(one.key(), one)
+		}
+		return err == nil
+	})
 	return err
 }
 
@@ -279,6 +289,8 @@ func (s *State) Load(key, value []byte, resolve record.Resolver) error {
 		canonical, err = s.loadPromise(value)
 	case voteEntry:
 		canonical, err = s.loadVote(value)
+	case singleEntry:
+		canonical, err = s.loadSingle(value)
 	default:
 		e := new(Entry)
 		err = record.Decode(value, e, resolve)

@@ -17,19 +17,21 @@ const mostBehind = 2
 // with every run.
 type Gate struct {
 	Synced   bool
-	Told     bool   // a fact of this run said so
+	Told     uint64 // the slot in which a fact of this run said so last; zero for never
 	Needs    string // what is waited for; empty when synced
+	Said     string // Needs as a fact said it last
 	Agreeing uint32 // members whose heads agree with ours, ourselves included
 	Assumed  bool   // by an operator; counts until a quorum of members can be asked
 	Started  uint64 // the slot in which the run began
 	Listen   uint64 // up to this slot nothing is signed: our own key is listened for
 	Members  []MemberAt
 	Bitcoin  message.BitcoinCurrent // what the bridge actor said last in this run
+	Foreign  *message.KeyInUse      // another process signs with our key: nothing is signed any more
 }
 
 func (g *Gate) fields(f *record.Fields, from int) {
 	f.Bool(from, &g.Synced)
-	f.Bool(from+1, &g.Told)
+	f.Uint64(from+1, &g.Told)
 	f.String(from+2, &g.Needs)
 	f.Uint32(from+3, &g.Agreeing)
 	f.Bool(from+4, &g.Assumed)
@@ -38,6 +40,8 @@ func (g *Gate) fields(f *record.Fields, from int) {
 	record.List(f, from+7, &g.Members)
 	f.Bool(from+8, &g.Bitcoin.Current)
 	f.String(from+9, &g.Bitcoin.Reason)
+	record.Optional(f, from+10, &g.Foreign)
+	f.String(from+11, &g.Said)
 }
 
 // MemberAt is where a connected member said that it is.
@@ -120,26 +124,29 @@ func (x *turn) assumeSynced(m *message.AssumeSynced) {
 	}
 }
 
-// judgeSynced draws the conclusion at the end of a turn, and says it when it changed.
+// judgeSynced draws the conclusion at the end of a turn, and says it when it changed. What
+// is waited for may change with every message; it is said again after a round of slots.
 func (x *turn) judgeSynced() {
 	if x.rules == nil || !x.Config.Peers || x.Conflict != nil {
 		return
 	}
 	x.learnHeads()
-	p := x.positions()
-	needs := x.unsynced(&p)
-	if x.Gate.Told && needs == x.Gate.Needs && uint32(p.agree) == x.Gate.Agreeing {
-		return
-	}
-	g := &x.Gate
-	changed := !g.Told || g.Needs != needs
-	g.Synced, g.Told, g.Needs, g.Agreeing = needs == "", true, needs, uint32(p.agree)
+	p, g := x.positions(), &x.Gate
+	synced := g.Synced
+	g.Needs = x.unsynced(&p)
+	g.Synced, g.Agreeing = g.Needs == "", uint32(p.agree)
 	if p.known >= x.rules.spec.Quorum() {
 		g.Assumed = false
 	}
-	if changed {
-		x.out.Fact(&message.SyncedChanged{Synced: g.Synced, Needs: needs, Members: g.Agreeing, Quorum: uint32(x.rules.spec.Quorum())})
+	now := x.slotAt(x.Time)
+	switch {
+	case g.Told == 0 || g.Synced != synced:
+	case g.Needs != g.Said && now >= g.Told+uint64(len(x.rules.spec.Authorities)):
+	default:
+		return
 	}
+	g.Told, g.Said = max(now, 1), g.Needs
+	x.out.Fact(&message.SyncedChanged{Synced: g.Synced, Needs: g.Needs, Members: g.Agreeing, Quorum: uint32(x.rules.spec.Quorum())})
 }
 
 // learnHeads notes which of the heads told are in the tree.
@@ -157,6 +164,7 @@ func (x *turn) learnHeads() {
 // positions is where the members are, seen from our head.
 type positions struct {
 	known   int      // members whose position is known, ourselves included
+	told    int      // of them, those that are connected and told it, ourselves included
 	agree   int      // of them, those that agree with our head
 	same    bool     // every known one is at our very head
 	missing []string // what is to be said of the others
@@ -171,9 +179,13 @@ func (x *turn) positions() (p positions) {
 	for a := range uint32(len(x.rules.spec.Authorities)) {
 		if x.Config.HasAuthority && a == x.Config.Authority {
 			at = append(at, head)
+			p.told++
 			continue
 		}
 		e, connected := x.positionOf(a)
+		if x.memberAt(a) >= 0 {
+			p.told++
+		}
 		switch {
 		case e != nil:
 			at = append(at, e)
@@ -218,12 +230,14 @@ func (x *turn) near(head, e *Entry) bool {
 }
 
 // positionOf returns the block that a member is at, nil when it is not in the tree, and
-// whether the member told anything. A head that was told just now may still be on its
-// way to us.
-func (x *turn) positionOf(authority uint32) (e *Entry, told bool) {
+// whether anything is known of the member. A head that was told just now may still be on its
+// way to us. A member to whom there is no connection, or a legacy one, which tells no head,
+// is at the newest block of this run that it signed in the last slots.
+func (x *turn) positionOf(authority uint32) (e *Entry, known bool) {
+	signed := x.lastSigned(authority)
 	i := x.memberAt(authority)
 	if i < 0 {
-		return nil, false
+		return signed, signed != nil
 	}
 	at := &x.Gate.Members[i]
 	e = x.Entry(at.Head.Root)
@@ -233,16 +247,33 @@ func (x *turn) positionOf(authority uint32) (e *Entry, told bool) {
 	if e != nil && e.Status == Invalid {
 		e = nil
 	}
+	if signed != nil && signed.Number >= at.Head.Number {
+		return signed, true // newer than what it told
+	}
 	return e, true
 }
 
+// lastSigned returns the newest block of the tree that a member signed within its last two
+// turns to make one, or nil.
+func (x *turn) lastSigned(authority uint32) *Entry {
+	now := x.slotAt(x.Time)
+	last := x.newest(uint8(authority), now+1)
+	if last == nil || last.Slot < x.Gate.Started || last.Slot+2*uint64(len(x.rules.spec.Authorities)) < now {
+		return nil
+	}
+	if e := x.Entry(last.Root); e != nil && e.Status != Invalid {
+		return e
+	}
+	return nil
+}
+
 // unsynced is what is waited for, or "": a quorum of members at our head, or, after
-// everyone was down, so many at our very head that the others cannot have gone on
-// without one of them; and Bitcoin. (docs/decisions/0083-synced.md)
+// everyone was down, so many connected ones at our very head that the others cannot have
+// gone on without one of them; and Bitcoin. (docs/decisions/0083-synced.md)
 func (x *turn) unsynced(p *positions) string {
 	var needs []string
 	n, quorum := len(x.rules.spec.Authorities), x.rules.spec.Quorum()
-	together := p.same && p.known >= max(min(2, n), n-quorum+1)
+	together := p.same && p.told >= max(min(2, n), n-quorum+1)
 	assumed := x.Gate.Assumed && p.known < quorum
 	if p.agree < quorum && !together && !assumed {
 		needs = append(needs, fmt.Sprintf("%d of the %d members needed agree with our head: %s", p.agree, quorum, strings.Join(p.missing, ", ")))
@@ -256,6 +287,9 @@ func (x *turn) unsynced(p *positions) string {
 // mute is why this member signs nothing yet in this run, or "". A lock on this machine
 // cannot see a process elsewhere that has the same key; its signatures can be heard.
 func (x *turn) mute() string {
+	if x.Gate.Foreign != nil {
+		return fmt.Sprintf("another process signs with this member's key: block %s", x.Gate.Foreign.Root)
+	}
 	if x.Gate.Listen > 0 && x.slotAt(x.Time) <= x.Gate.Listen {
 		return fmt.Sprintf("this member listens up to slot %d for signatures by its own key before it signs", x.Gate.Listen)
 	}

@@ -62,6 +62,7 @@ func NewMachine(id journal.ID, work chain.Work) (*actors.Machine, error) {
 		&message.SigningHeld{}, &message.SigningReleased{}, &message.SigningAnswer{},
 		&message.HeadRefused{}, &message.SyncedChanged{}, &message.SyncAssumed{},
 		&message.FetchRange{}, &message.SyncProgressed{}, &message.SyncStalled{},
+		&message.KeyInUse{}, &message.Equivocation{}, &message.FetchApprovals{},
 		&message.PublishBlock{}, &message.PublishWork{}, &message.FetchBlocks{}, &message.OperatorAnswer{},
 		&message.SignApproval{}, &message.SignStatement{}, &message.PublishApproval{},
 		&message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.RangeLocked{}, &message.LockEnded{}, &message.StatementMade{},

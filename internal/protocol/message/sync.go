@@ -281,7 +281,8 @@ func (m *FetchSignatures) Fields(f *record.Fields) {
 }
 
 // Equivocation is the fact that an authority signed two blocks of one slot: both roots, and
-// both signatures over them, which anybody can check. (consensus.md C5)
+// both signatures over them, which anybody can check with the two blocks: a block has its
+// slot in what its root covers. (consensus.md C5; internal/protocol/evidence)
 type Equivocation struct {
 	Authority       uint32
 	Slot            uint64
@@ -289,6 +290,8 @@ type Equivocation struct {
 	FirstSignature  []byte // 96 bytes, G2 compressed
 	Second          common.Hash
 	SecondSignature []byte
+	FirstBlock      record.Content // as this node has it; none when it has it no more
+	SecondBlock     record.Content
 }
 
 // Type implements core.Message.
@@ -305,6 +308,8 @@ func (m *Equivocation) Fields(f *record.Fields) {
 	f.Bytes(4, &m.FirstSignature)
 	f.Fixed(5, m.Second[:])
 	f.Bytes(6, &m.SecondSignature)
+	f.Content(7, &m.FirstBlock)
+	f.Content(8, &m.SecondBlock)
 }
 
 // KeyInUse is the fact that a signature by our authority key was received that this
