@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
@@ -59,4 +61,13 @@ func (x *turn) incomplete(now uint64) (list []*Entry) {
 		return cmp.Or(cmp.Compare(a.Number, b.Number), bytes.Compare(a.Root[:], b.Root[:]))
 	})
 	return list[:min(len(list), maxAsked)]
+}
+
+// blame tells the network actor which peer answered with a block that is at fault in what
+// its root covers: who serves blocks has judged them. Who passes gossip on has not, since
+// that asks for no state, and is told nothing of.
+func (x *turn) blame(m *message.BlocksReceived, root common.Hash) {
+	if x.Config.Peers && m.Peer != "" && m.Origin == Sync && root != (common.Hash{}) {
+		x.out.Send(network, &message.PeerFault{Peer: m.Peer, Kind: message.ActInvalidBlock, Detail: "block " + root.Hex()})
+	}
 }

@@ -51,7 +51,7 @@
 //	lock.go       the approval lock, statements, releases
 //	vows.go       what this member bound itself to
 //	singles.go    members' signatures one by one, and two of one slot
-//	ask.go        approvals that are asked for again
+//	ask.go        approvals that are asked for again; whom a bad block is laid to
 //	ownkey.go     our key in another's hands
 //	synced.go     when this node is synced, and what that gates
 //	signing.go    what holds our signature, and what releases it

@@ -19,6 +19,7 @@ const (
 	engine     core.ID   = "engine"
 	miner      core.ID   = "miner"
 	bridge     core.ID   = "bridge"
+	network    core.ID   = "network"
 	download   core.ID   = "sync"
 	TimerEdge  core.Edge = "timer"
 	SignerEdge core.Edge = "signer"

@@ -66,6 +66,7 @@ type turn struct {
 	learnt   []common.Hash                 // blocks that reached their quorum, or were executed with it
 	bodies   map[common.Hash]*block.Signed // blocks executed in this turn; looked up only
 	faulty   map[common.Hash]bool          // blocks refused in this turn for what their root covers; looked up only
+	atFault  common.Hash                   // the last of them
 	followed []message.PegBlock            // blocks executed in this turn, for the bridge actor
 	asked    int                           // blocks asked for again in this turn
 }
@@ -216,15 +217,21 @@ func (x *turn) importGenesis(m *message.NodeConfigured) {
 
 // blocksReceived judges blocks in order and draws the conclusions.
 func (x *turn) blocksReceived(m *message.BlocksReceived) {
+	var fault common.Hash
 	for _, b := range m.Blocks {
 		if m.Origin == Sync && x.standsOnFaulty(b.Signed.Data) {
 			continue
 		}
+		x.atFault = common.Hash{}
 		ok := x.accept(Executing{Signed: b.Signed, HasFees: b.HasFees, Fees: b.Fees}, m.Origin)
+		if fault == (common.Hash{}) && !ok {
+			fault = x.atFault
+		}
 		if !ok && m.Origin == Legacy {
 			break // each block stands on the one before it
 		}
 	}
+	x.blame(m, fault)
 	x.settle()
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/actors/engine"
 	"github.com/AnduroProject/alys-go/actors/miner"
+	"github.com/AnduroProject/alys-go/actors/network"
 	"github.com/AnduroProject/alys-go/actors/supervisor"
 	"github.com/AnduroProject/alys-go/actors/sync"
 	"github.com/AnduroProject/alys-go/internal/memo"
@@ -68,6 +69,7 @@ type rig struct {
 	refuseThrough uint64
 	each          func()                  // called after every turn
 	proof         []*message.Equivocation // that were told
+	from          string                  // the peer who sends blocks
 }
 
 type timer struct {
@@ -119,11 +121,12 @@ func newRigOf(t failer, id journal.ID, members int, change func(*spec.Chain, *me
 
 func (r *rig) newMachine() *actors.Machine {
 	m, err := actors.NewMachine(r.id, []core.Core{
-		supervisor.New(chain.ID, engine.ID, miner.ID), chain.New(r.work), engine.New(), miner.New(), paperBridge{r.peg}, sync.New(),
+		supervisor.New(chain.ID, engine.ID, miner.ID), chain.New(r.work), engine.New(), miner.New(), paperBridge{r.peg}, sync.New(), network.New(sync.ID),
 	}, []core.Message{
 		&message.StartTimer{}, &message.SignBlock{}, &message.ImportPayloads{}, &message.BuildPayload{}, &message.UpdateForkchoice{},
 		&message.AuxBlock{}, &message.AuxBlockJudged{}, &message.StopProcess{}, &message.SigningAnswer{}, &message.OperatorAnswer{},
 		&message.PublishBlock{}, &message.PublishWork{}, &message.PublishApproval{}, &message.FetchBlocks{}, &message.FetchApprovals{}, &message.SignApproval{}, &message.SignStatement{},
+		&message.GuideConnections{}, &message.DisconnectPeer{},
 	})
 	if err != nil {
 		r.t.Fatalf("%v", err)

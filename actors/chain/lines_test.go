@@ -37,6 +37,9 @@ func (r *rig) line(o core.Output) string {
 			return fmt.Sprintf("-> miner reset=%t joined=%s final=%s pow=%s queued=%s",
 				m.Reset, r.ids(m.Connected), r.name(m.Finalized.Root), r.name(m.LatestPow.Root), r.name(m.QueuedEnd))
 		}
+		if m, ok := o.Message.(*message.PeerFault); ok {
+			return fmt.Sprintf("-> network fault of %s: %s, %s", m.Peer, m.Kind, r.readable(m.Detail))
+		}
 		return ""
 	}
 }

@@ -75,7 +75,7 @@ func (r *rig) approval(root common.Hash, member int) aura.Approval {
 }
 
 func (r *rig) receive(origin string, list ...*block.Signed) {
-	m := &message.BlocksReceived{Origin: origin}
+	m := &message.BlocksReceived{Origin: origin, Peer: r.from}
 	for _, b := range list {
 		m.Blocks = append(m.Blocks, message.Block{Signed: record.NewContent(b.Encode())})
 	}

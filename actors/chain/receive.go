@@ -90,7 +90,7 @@ func (x *turn) take(b Executing, origin string) (e *Entry, waits bool) {
 	if no != nil {
 		x.refuse(id, origin, no)
 		if no.blames() {
-			x.faulty[root] = true
+			x.faulty[root], x.atFault = true, root
 			x.abandon(root)
 		}
 		return nil, false

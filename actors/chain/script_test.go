@@ -27,7 +27,7 @@ import (
 //	wait MS | clock MS          time passes | the wall clock alone is moved
 //	block NAME on=PARENT [by=0,1] [seconds=] [slot=] [extra=] [txs=] [tip=] [carry=A..B] [unpaid] [wrong=WHAT]
 //	copy NAME of=BLOCK [by=0,1] [wrong=WHAT]    the same block with other approvals
-//	receive NAME... [origin=] [fees=]   blocks arrive in one message
+//	receive NAME... [origin=] [fees=] [from=PEER]   blocks arrive in one message
 //	approve NAME by= [key=]     an approval arrives
 //	tx N [tip=]                 transactions wait in the execution layer
 //	aux | solve [again] | queue A..B [to=]
@@ -231,10 +231,11 @@ func scriptCopy(r *rig, d *datadriven.TestData) {
 
 func scriptReceive(r *rig, d *datadriven.TestData) {
 	var list []*block.Signed
+	r.from = text(d, "from", "")
 	for _, a := range d.CmdArgs {
 		if a.Key == "junk" {
 			r.send(chain.ID, &message.BlocksReceived{Origin: chain.Gossip, Blocks: []message.Block{{Signed: record.NewContent([]byte("junk"))}}})
-		} else if a.Key != "origin" && a.Key != "fees" {
+		} else if a.Key != "origin" && a.Key != "fees" && a.Key != "from" {
 			list = append(list, r.blocks[a.Key])
 		}
 	}
