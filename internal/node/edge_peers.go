@@ -44,6 +44,7 @@ type peersEdge struct {
 	network *p2p.Network
 	opened  chan struct{} // closed when network is there; nil without peers
 	synced  atomic.Bool   // as the chain actor said last
+	looks   looks
 }
 
 func newPeersEdge(o *P2POptions) *peersEdge {
@@ -91,7 +92,7 @@ func (n *Node) openPeers(ctx context.Context) error {
 	o := n.opt.P2P
 	n.peers.network, err = p2p.Open(ctx, p2p.Options{
 		Key: key, Listen: o.Listen, Boot: o.Boot, MDNS: o.MDNS, MaxPeers: o.MaxPeers, Agent: "alys/" + n.opt.Version,
-		Chain: c, Genesis: block.Genesis(c, *genesis).Root(), Checks: n.memo, Work: n.judgeWork, Source: chainSource{n}, Content: n.content,
+		Chain: c, Genesis: block.Genesis(c, *genesis).Root(), Checks: n.memo, Work: n.judgeWork, Source: chainSource{n}, Prove: n.proveMember, Content: n.content,
 		Deliver: n.deliver, Logger: n.log.With("edge", string(chain.PeersEdge)),
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/AnduroProject/alys-go/internal/edge/p2p/host"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	format "github.com/AnduroProject/alys-go/internal/protocol/peer"
 )
 
 // Execute executes one effect of the edge "peers". Reply takes the result of those that
@@ -23,6 +24,14 @@ func (n *Network) Execute(ctx context.Context, effect Message, reply func(Messag
 		n.publishWork(ctx, m)
 	case *message.PublishSignatures:
 		n.publishSignatures(ctx, m)
+	case *message.FetchRange:
+		n.fetchRange(m, reply)
+	case *message.FetchBlocks:
+		n.fetchBlocks(m)
+	case *message.FetchApprovals:
+		n.fetchApprovals(m)
+	case *message.FetchSignatures:
+		n.fetchSignatures(m)
 	case *message.GuideConnections:
 		n.guide(m)
 		reply(&message.ConnectionsGuided{})
@@ -78,7 +87,7 @@ func (n *Network) guide(m *message.GuideConnections) {
 func (n *Network) disconnect(m *message.DisconnectPeer) {
 	id, err := peer.Decode(m.Peer)
 	if err == nil {
-		err = n.host.Disconnect(id)
+		err = n.ours.Disconnect(id, format.GoodbyeScore, m.Reason)
 	}
 	if err != nil {
 		n.log.Debug("peer is not disconnected", "peer", m.Peer, "error", err)

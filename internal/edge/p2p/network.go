@@ -14,11 +14,14 @@ import (
 
 	"github.com/AnduroProject/alys-go/internal/edge/p2p/admit"
 	"github.com/AnduroProject/alys-go/internal/edge/p2p/host"
+	"github.com/AnduroProject/alys-go/internal/edge/p2p/own"
+	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
+	"github.com/AnduroProject/alys-go/internal/rangecheck"
 )
 
 // Message is what actors and edges exchange.
@@ -28,15 +31,8 @@ type Message interface {
 	Schema() uint32
 }
 
-// Source is what this node has for others. Its methods are called from many goroutines
-// and answer from what is on disk or in memory, without waiting for the sequencer.
-type Source interface {
-	// Status returns the head and the finalised block, and whether this node is synced.
-	Status() (head, finalized message.BlockID, synced bool)
-	// Blocks gives the signed blocks of the head's branch from a height on, ascending,
-	// until each returns an error, which it returns, or the head is passed.
-	Blocks(ctx context.Context, from uint64, each func(signed []byte) error) error
-}
+// Source is what this node has for others.
+type Source = own.Source
 
 // Options of the network. Key, Chain, Checks, Source, Content and Deliver are required.
 type Options struct {
@@ -52,6 +48,9 @@ type Options struct {
 	Checks  admit.Checks
 	Work    func(*block.AuxPowHeader) error // as in [admit.Options]
 	Source  Source
+	// Prove returns the index of this node's authority and its proof for a peer id, ok being
+	// false without one. Nil is a node without authority. (docs/formats/peer-protocol.md, Proof)
+	Prove   func(genesis common.Hash, id string) (authority uint32, proof aura.Signature, ok bool)
 	Content func(record.Content) ([]byte, error)
 	// Deliver submits a message to the actor that handles its type. It may wait for
 	// room in the inbox.
@@ -63,11 +62,14 @@ type Options struct {
 
 // Network is the edge. Create it with [Open].
 type Network struct {
-	opt   Options
-	host  *host.Host
-	admit *admit.Admitter
-	told  *reports
-	log   *slog.Logger
+	opt     Options
+	host    *host.Host
+	ours    *own.Network
+	asks    asks
+	checker *rangecheck.Checker
+	admit   *admit.Admitter
+	told    *reports
+	log     *slog.Logger
 
 	mu     sync.Mutex
 	legacy map[peer.ID]bool // connected peers, and whether they are legacy's
@@ -99,15 +101,24 @@ func Open(ctx context.Context, o Options) (*Network, error) {
 		return nil, err
 	}
 	n.told = newReports(o.Deliver, o.Logger)
+	committee, err := aura.NewCommittee(o.Chain.Authorities)
+	if err != nil {
+		return nil, err
+	}
+	n.checker = rangecheck.New(committee, o.Checks)
 	ctx, n.stop = context.WithCancel(ctx)
+	n.asks.ctx = ctx
 	n.running.Go(func() { n.told.run(ctx) })
 	n.host, err = host.Open(ctx, host.Options{
 		Key: o.Key, Listen: o.Listen, Boot: o.Boot, MDNS: o.MDNS, MaxPeers: o.MaxPeers, Agent: o.Agent,
-		Judge: n.judge, Heard: n.heard, Joined: n.joined, Left: n.left, Logger: o.Logger,
+		Judge: n.judge, Heard: n.heard, Joined: n.joined, Left: n.left, Protocols: n.openOurs, Logger: o.Logger,
 	})
 	if err != nil {
 		n.stop()
 		n.running.Wait()
+		if n.ours != nil {
+			err = errors.Join(err, n.ours.Close())
+		}
 		return nil, err
 	}
 	return n, nil
@@ -115,8 +126,10 @@ func Open(ctx context.Context, o Options) (*Network, error) {
 
 // Close ends all connections.
 func (n *Network) Close() error {
+	err := n.ours.Close() // with a goodbye, so before the connections
 	n.stop()
-	err := n.host.Close()
+	err = errors.Join(err, n.host.Close())
+	n.asks.wait()
 	n.running.Wait()
 	return err
 }
@@ -141,6 +154,10 @@ func (n *Network) joined(p host.Peer) {
 	n.mu.Lock()
 	n.legacy[p.ID] = p.Legacy
 	n.mu.Unlock()
+	if !p.Legacy {
+		n.ours.Join(p.ID)
+		return
+	}
 	n.told.connected(&message.PeerConnected{Peer: p.ID.String(), Address: p.Address, Inbound: p.Inbound, Legacy: p.Legacy, Agent: p.Agent})
 }
 

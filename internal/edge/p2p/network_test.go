@@ -16,6 +16,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/edge/p2p"
 	"github.com/AnduroProject/alys-go/internal/edge/p2p/host"
 	"github.com/AnduroProject/alys-go/internal/memo"
+	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/gossip"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
@@ -74,6 +75,18 @@ func (noBlocks) Status() (head, finalized message.BlockID, synced bool) {
 }
 
 func (noBlocks) Blocks(context.Context, uint64, func([]byte) error) error { return nil }
+
+func (noBlocks) Descend(context.Context, common.Hash, uint64, func([]byte) error) error { return nil }
+
+func (noBlocks) Content(context.Context, [32]byte) ([]byte, error) { return nil, nil }
+
+func (noBlocks) Approvals(context.Context, common.Hash) ([]aura.Approval, error) { return nil, nil }
+
+func (noBlocks) Signatures(context.Context, [32]byte) ([]message.PaymentSignatures, error) {
+	return nil, nil
+}
+
+func (noBlocks) Transaction(common.Hash) []byte { return nil }
 
 // node is a network with what it delivered.
 type node struct {

@@ -32,6 +32,9 @@ func (n *Network) publishBlock(ctx context.Context, m *message.PublishBlock) {
 		n.counts.largeBlocks.Add(1)
 		n.log.Warn("block is too large for legacy peers: only ours get it", "block", root, "height", signed.Block.Payload.BlockNumber,
 			"bytes", len(data), "limit", gossip.MaxData)
+		if err := n.ours.Publish(signed, root, raw); err != nil {
+			n.log.Error("own block is not published", "block", root, "error", err)
+		}
 		return
 	}
 	n.publish(ctx, gossip.TopicConsensusBlock, data)

@@ -55,6 +55,9 @@ type Options struct {
 	// connection to one of them ended. They are called from one goroutine.
 	Joined func(Peer)
 	Left   func(id peer.ID, reason string)
+	// Protocols begins to speak other protocols, before anybody can connect: what this host
+	// speaks is what it is taken for.
+	Protocols func(libp2phost.Host) error
 
 	Logger *slog.Logger
 }
@@ -138,7 +141,7 @@ func (h *Host) open(ctx context.Context, listen []multiaddr.Multiaddr) error {
 	}
 	h.net, err = libp2p.New(
 		libp2p.Identity(h.opt.Key),
-		libp2p.ListenAddrs(listen...),
+		libp2p.NoListenAddrs,
 		libp2p.Transport(tcp.NewTCPTransport),
 		libp2p.Transport(quic.NewTransport),
 		libp2p.Security(noise.ID, noise.New),
@@ -160,6 +163,14 @@ func (h *Host) open(ctx context.Context, listen []multiaddr.Multiaddr) error {
 	}
 	if err := h.introduce(ctx); err != nil {
 		return err
+	}
+	if h.opt.Protocols != nil {
+		if err := h.opt.Protocols(h.net); err != nil {
+			return err
+		}
+	}
+	if err := h.net.Network().Listen(listen...); err != nil && len(listen) > 0 {
+		return fault.New(fault.Fatal, "listening for peers on %v: %w", h.opt.Listen, err)
 	}
 	if h.dialer, err = newDialer(h, h.opt.Boot); err != nil {
 		return err

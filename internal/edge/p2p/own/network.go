@@ -171,13 +171,21 @@ func (n *Network) Close() error {
 	return nil
 }
 
-// Join opens a session with a connected peer, unless it is the peer's part to open it. It
-// does not wait.
+// Join opens a session with a connected peer, or sees to it that the peer does, whose part it
+// may be: otherwise the connection ends. It does not wait.
 func (n *Network) Join(id libp2p.ID) {
-	if !opens(n.host.ID(), id) || n.session(id) != nil {
-		return
+	switch {
+	case n.session(id) != nil:
+	case opens(n.host.ID(), id):
+		n.start(func() { n.open(id) })
+	default:
+		n.start(func() {
+			if n.awaitSession(id, n.opt.Silence) == nil && n.ctx.Err() == nil {
+				n.log.Debug("peer opens no session", "peer", id)
+				_ = n.host.Network().ClosePeer(id) // it is gone, or of no use
+			}
+		})
 	}
-	n.start(func() { n.open(id) })
 }
 
 // start runs f as a part of the network, unless it is closed.
@@ -219,10 +227,8 @@ func (n *Network) session(id libp2p.ID) *session {
 	return n.sessions[id]
 }
 
-// awaitSession waits shortly for a session with a peer, whose Hello may be on its way on
-// another stream. It returns nil when there is none.
-func (n *Network) awaitSession(id libp2p.ID) *session {
-	const patience = 2 * time.Second
+// awaitSession waits for a session with a peer. It returns nil when there is none.
+func (n *Network) awaitSession(id libp2p.ID, patience time.Duration) *session {
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	for {

@@ -19,6 +19,10 @@ import (
 // answerTimeout is what one answer may take in all, however slowly its reader reads.
 const answerTimeout = 2 * time.Minute
 
+// helloPatience is how long a request waits for the session of its peer, whose Hello may be
+// on its way on another stream.
+const helloPatience = 2 * time.Second
+
 // chunk is what is gathered before it is written to a stream.
 const chunk = 32 << 10
 
@@ -92,7 +96,7 @@ func (n *Network) serve(p protocol.ID, stream network.Stream, due peer.Kind, f s
 	defer cancel()
 	unblock := context.AfterFunc(ctx, func() { _ = stream.Reset() })
 	defer unblock()
-	if n.awaitSession(id) == nil {
+	if n.awaitSession(id, helloPatience) == nil {
 		_ = stream.Reset()
 		return
 	}

@@ -1,0 +1,63 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/AnduroProject/alys-go/internal/edge/p2p/own"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	format "github.com/AnduroProject/alys-go/internal/protocol/peer"
+	"github.com/AnduroProject/alys-go/internal/rangecheck"
+)
+
+// fetchRange asks one peer for blocks by height, and replies with what is good of the
+// answer. How many of them run at once is the sync actor's to bound.
+func (n *Network) fetchRange(m *message.FetchRange, reply func(Message)) {
+	run := n.checker.Begin(m)
+	id, err := peer.Decode(m.Peer)
+	if err != nil {
+		reply(run.End(message.ActReset, "it is no peer id: "+err.Error()))
+		return
+	}
+	started := n.asks.always(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, rangecheck.MostTime)
+		defer cancel()
+		kind, detail := n.receive(ctx, id, m, run)
+		reply(run.End(kind, detail))
+	})
+	if !started {
+		reply(run.End(message.ActReset, "this node stops"))
+	}
+}
+
+// receive reads the answer of a peer into a run. It returns the act that ended it early.
+func (n *Network) receive(ctx context.Context, id peer.ID, m *message.FetchRange, run *rangecheck.Run) (kind, detail string) {
+	r := format.Range{From: m.From, Count: m.Count, MaxBytes: m.MaxBytes}
+	end, err := n.ours.Range(ctx, id, r, time.Duration(m.DeadlineMs)*time.Millisecond, func(signed []byte) error { return run.Add(ctx, signed) })
+	var fault *own.Fault
+	switch {
+	case errors.As(err, &fault):
+		return fault.Kind, fault.Detail
+	case ctx.Err() != nil:
+		return run.Late(), "the whole answer took too long"
+	case err != nil: // the run knows
+		return "", ""
+	case end.Code == format.EndBusy:
+		return rangecheck.Busy, end.Reason
+	default:
+		return "", ""
+	}
+}
+
+// always runs f, however much runs.
+func (a *asks) always(f func(context.Context)) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		a.done.Go(func() { f(a.ctx) })
+	}
+	return !a.closed
+}

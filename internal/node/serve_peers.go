@@ -1,0 +1,189 @@
+package node
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/AnduroProject/alys-go/actors"
+	"github.com/AnduroProject/alys-go/actors/bridge"
+	"github.com/AnduroProject/alys-go/actors/chain"
+	"github.com/AnduroProject/alys-go/actors/core"
+	"github.com/AnduroProject/alys-go/internal/protocol/aura"
+	"github.com/AnduroProject/alys-go/internal/protocol/block"
+	"github.com/AnduroProject/alys-go/internal/protocol/fault"
+	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/internal/protocol/peer"
+	"github.com/AnduroProject/alys-go/journal"
+)
+
+// proveMember signs that this node's peer id is a member's. It is no approval of anything,
+// see [peer.ProofRoot], so it is made outside a turn.
+func (n *Node) proveMember(genesis common.Hash, id string) (authority uint32, proof aura.Signature, ok bool) {
+	if !n.config.HasAuthority || n.signer.key == nil {
+		return 0, proof, false
+	}
+	return n.config.Authority, n.signer.key.Sign(peer.ProofRoot(genesis, n.config.Authority, id)), true
+}
+
+// Descend implements p2p.Source.
+func (s chainSource) Descend(ctx context.Context, root common.Hash, lowest uint64, each func(signed []byte) error) error {
+	for {
+		found, err := s.n.branchBlock(ctx, root)
+		if err != nil || found == nil {
+			return err
+		}
+		if found.signed == (journal.Hash{}) {
+			return nil // genesis is built, not sent (wire.md 9.4)
+		}
+		raw, err := s.n.journal.Content(found.signed)
+		if err != nil {
+			return err
+		}
+		if err := each(raw); err != nil {
+			return err
+		}
+		b := &found.block.Block
+		if b.Payload.BlockNumber <= lowest {
+			return nil
+		}
+		root = b.ParentHash
+	}
+}
+
+// branchBlock returns a block by its root: a recent one of the head's branch without the index.
+func (n *Node) branchBlock(ctx context.Context, root common.Hash) (*foundBlock, error) {
+	if s, ok := n.branch.byRoot(root); ok {
+		return n.readBlock(s)
+	}
+	return n.blockOf(ctx, root)
+}
+
+// byRoot finds a recent block of the head's branch.
+func (b *branch) byRoot(root common.Hash) (stored, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.recent {
+		if s.root == root {
+			return s, true
+		}
+	}
+	return stored{}, false
+}
+
+// Content implements p2p.Source: signed blocks and execution payloads, which every peer may
+// have anyhow, and nothing else of the journal. (docs/formats/peer-protocol.md, Blocks)
+func (s chainSource) Content(_ context.Context, hash [32]byte) ([]byte, error) {
+	data, err := s.n.journal.Content(hash)
+	if err != nil {
+		if fault.Is(err, fault.Corrupt) {
+			return nil, err
+		}
+		return nil, nil // not here
+	}
+	if _, _, err := s.n.memo.Decode(data); err == nil {
+		return data, nil
+	}
+	if _, err := block.DecodePayload(data); err == nil {
+		return data, nil
+	}
+	return nil, nil
+}
+
+// Signatures implements p2p.Source: those of a payment that the bridge actor knows now.
+func (s chainSource) Signatures(ctx context.Context, txid [32]byte) ([]message.PaymentSignatures, error) {
+	state, err := s.n.peers.looks.look(ctx, s.n.runtime, bridge.ID)
+	if err != nil {
+		return nil, err
+	}
+	b, ok := state.(*bridge.State)
+	if !ok {
+		return nil, fault.New(fault.Fatal, "the bridge's state is a %T", state)
+	}
+	p := b.Payment(txid)
+	if p == nil {
+		return nil, nil
+	}
+	keys, _, err := s.n.Rules()
+	if err != nil {
+		return nil, err
+	}
+	var out []message.PaymentSignatures
+	for _, m := range p.Signatures {
+		if int(m.Member) < len(keys.FederationKeys) {
+			out = append(out, message.PaymentSignatures{Txid: txid, Key: keys.FederationKeys[m.Member], Signatures: m.Signatures})
+		}
+	}
+	return out, nil
+}
+
+// Transaction implements p2p.Source.
+func (s chainSource) Transaction(common.Hash) []byte { return nil }
+
+// Approvals implements p2p.Source: the single signatures that the chain actor keeps of a block
+// of the tree.
+func (s chainSource) Approvals(ctx context.Context, root common.Hash) ([]aura.Approval, error) {
+	state, err := s.n.peers.looks.look(ctx, s.n.runtime, chain.ID)
+	if err != nil {
+		return nil, err
+	}
+	c, ok := state.(*chain.State)
+	if !ok {
+		return nil, fault.New(fault.Fatal, "the chain's state is a %T", state)
+	}
+	return singlesOf(c, root), nil
+}
+
+// singlesOf returns the single signatures that a state has of a block.
+func singlesOf(c *chain.State, root common.Hash) []aura.Approval {
+	if keeps, ok := any(c).(interface {
+		Singles(root common.Hash) []aura.Approval
+	}); ok {
+		return keeps.Singles(root)
+	}
+	e := c.Entry(root)
+	if e == nil || e.Approvals.Count() != 1 {
+		return nil
+	}
+	for i := range aura.MaxAuthorities {
+		if e.Approvals.Has(i) {
+			return []aura.Approval{{Signature: e.Approvals.Signature, Authority: uint8(i)}}
+		}
+	}
+	return nil
+}
+
+// looks keeps copies of states for a moment: what peers ask for costs the sequencer no more
+// than a few copies a second, however often they ask.
+type looks struct {
+	mu     sync.Mutex
+	copies map[core.ID]looked
+}
+
+type looked struct {
+	state core.State
+	at    time.Time
+}
+
+// lookEvery is how old a copy may be.
+const lookEvery = 250 * time.Millisecond
+
+// look returns a copy of an actor's state, which is shared and must not be changed.
+func (l *looks) look(ctx context.Context, r *actors.Runtime, id core.ID) (core.State, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c, ok := l.copies[id]; ok && time.Since(c.at) < lookEvery {
+		return c.state, nil
+	}
+	state, _, err := r.Look(ctx, id)
+	if err != nil {
+		return nil, fault.Wrap(fault.Temporary, err, "reading the state of "+string(id))
+	}
+	if l.copies == nil {
+		l.copies = map[core.ID]looked{}
+	}
+	l.copies[id] = looked{state, time.Now()}
+	return state, nil
+}
