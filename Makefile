@@ -122,7 +122,7 @@ journal-flips: ## A bit flip at every byte of what a small node leaves: detected
 
 .PHONY: vectors
 vectors: ## Run every line of the legacy vectors and print counts (ALYS_VECTORS=DIR for another set)
-	$(GO) test -count=1 -v -run TestVectors ./internal/protocol/vectors ./internal/edge/rpc ./internal/edge/bitcoin
+	$(GO) test -count=1 -v -run TestVectors ./internal/protocol/vectors ./internal/protocol/gossip ./internal/edge/rpc ./internal/edge/bitcoin ./internal/edge/p2p/admit ./internal/edge/p2p/legacy
 
 .PHONY: bench
 bench: build ## The figures of docs/performance.md, with their references

@@ -1,6 +1,7 @@
 package gossip_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"path/filepath"
@@ -10,8 +11,9 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/vectors"
 )
 
-// TestMessageID compares with the ids of everything a listening peer heard.
-func TestMessageID(t *testing.T) {
+// TestVectorsHeard decodes everything a listening peer heard, encodes it again to the same
+// bytes, and compares its id.
+func TestVectorsHeard(t *testing.T) {
 	for _, chain := range []string{"single", "fed3"} {
 		lines, err := vectors.Lines(filepath.Join(vectors.Dir(legacyDir), "chains", chain), "gossip")
 		if err != nil {
@@ -28,6 +30,13 @@ func TestMessageID(t *testing.T) {
 			}
 			if got := gossip.MessageID(data); got != v.ID {
 				t.Fatalf("%s line %d: %s, heard as %s", chain, i+1, got, v.ID)
+			}
+			m, err := gossip.Decode(data)
+			if err != nil {
+				t.Fatalf("%s line %d: %v", chain, i+1, err)
+			}
+			if !bytes.Equal(m.Encode(), data) {
+				t.Fatalf("%s line %d: encodes to other bytes", chain, i+1)
 			}
 		}
 		t.Logf("%s: %d messages", chain, len(lines))

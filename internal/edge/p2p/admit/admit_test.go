@@ -88,10 +88,10 @@ func slotOf(t testing.TB, data []byte) uint64 {
 	return 0
 }
 
-// TestRecorded admits all that legacy members said while they made two chains: each
+// TestVectorsAdmitted admits all that legacy members said while they made two chains: each
 // message is forwarded, or brings nothing, and nobody is blamed. A second time all of it
 // is known.
-func TestRecorded(t *testing.T) {
+func TestVectorsAdmitted(t *testing.T) {
 	for _, name := range []string{"single", "fed3"} {
 		chain, heard := recorded(t, name)
 		c := &clock{}
