@@ -7,6 +7,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/AnduroProject/alys-go/internal/edge/p2p/legacy"
 	"github.com/AnduroProject/alys-go/internal/edge/p2p/own"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	format "github.com/AnduroProject/alys-go/internal/protocol/peer"
@@ -35,6 +36,9 @@ func (n *Network) fetchRange(m *message.FetchRange, reply func(Message)) {
 
 // receive reads the answer of a peer into a run. It returns the act that ended it early.
 func (n *Network) receive(ctx context.Context, id peer.ID, m *message.FetchRange, run *rangecheck.Run) (kind, detail string) {
+	if m.Legacy {
+		return n.receiveLegacy(ctx, id, m, run)
+	}
 	r := format.Range{From: m.From, Count: m.Count, MaxBytes: m.MaxBytes}
 	end, err := n.ours.Range(ctx, id, r, time.Duration(m.DeadlineMs)*time.Millisecond, func(signed []byte) error { return run.Add(ctx, signed) })
 	var fault *own.Fault
@@ -50,6 +54,31 @@ func (n *Network) receive(ctx context.Context, id peer.ID, m *message.FetchRange
 	default:
 		return "", ""
 	}
+}
+
+// receiveLegacy reads the answer of a legacy peer into a run.
+func (n *Network) receiveLegacy(ctx context.Context, id peer.ID, m *message.FetchRange, run *rangecheck.Run) (kind, detail string) {
+	ask := legacy.Ask{From: m.From, Count: m.Count, MaxBytes: uint64(m.MaxBytes), Deadline: time.Duration(m.DeadlineMs) * time.Millisecond}
+	_, err := legacy.Fetch(ctx, n.host.Network(), id, ask, func(signed []byte) error { return run.Add(ctx, signed) })
+	problem, ok := errors.AsType[*legacy.Problem](err)
+	switch {
+	case ok && problem.Kind == message.ActTimeout:
+		return run.Late(), problem.Error()
+	case ok:
+		return problem.Kind, problem.Error()
+	case ctx.Err() != nil:
+		return run.Late(), "the whole answer took too long"
+	case err != nil && run.Blocks() == 0 && !isRefused(err):
+		return message.ActReset, err.Error()
+	default: // the run knows
+		return "", ""
+	}
+}
+
+// isRefused reports whether a run refused a block.
+func isRefused(err error) bool {
+	_, ok := errors.AsType[*rangecheck.Refused](err)
+	return ok
 }
 
 // always runs f, however much runs.

@@ -5,7 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/AnduroProject/alys-go/internal/edge/p2p"
 	"github.com/AnduroProject/alys-go/internal/edge/p2p/legacytest"
+	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/gossip"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 )
@@ -176,5 +180,74 @@ func hostileMessages(t testing.TB) []hostileMessage {
 		{"bytes that are no message", gossip.TopicConsensusBlock, message.ActMalformed, []byte("\x81\xaeConsensusBlock\xc0")},
 		{"a proof of work without a proof", gossip.TopicQueuePow, message.ActInvalidWork, (&gossip.QueuePow{Header: &without}).Encode()},
 		{"a forged approval", gossip.TopicApproveBlock, message.ActInvalidSignature, forged},
+	}
+}
+
+// TestRangeOfLegacy asks a legacy peer for a range, and is asked by one: what it is sent
+// of our chain it takes, and while we are behind it gets a code.
+func TestRangeOfLegacy(t *testing.T) {
+	chain := fed3(t)
+	byHeight := map[uint64][]byte{}
+	for _, data := range recorded(t)[gossip.TopicConsensusBlock] {
+		b, err := block.Decode(data[16:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := b.Block.Payload.BlockNumber; byHeight[n] == nil {
+			byHeight[n] = data[16:]
+		}
+	}
+	from := uint64(60)
+	for byHeight[from] == nil {
+		from++
+	}
+	blocks := make([][]byte, from, 300)
+	for height := from; byHeight[height] != nil; height++ {
+		blocks = append(blocks, byHeight[height])
+	}
+	if len(blocks) < int(from)+20 {
+		t.Fatalf("blocks %d to %d are recorded", from, len(blocks))
+	}
+	one, all := standIn(t, legacytest.Options{Blocks: blocks}), standIn(t, legacytest.Options{Blocks: blocks, Older: true})
+	silent := standIn(t, legacytest.Options{Blocks: blocks, Silent: true})
+	ours := open(t, chain, one.Address(), all.Address(), silent.Address())
+	ask := func(n *legacytest.Node, from uint64) p2p.Message {
+		wait(t, ours, func(m *message.PeerConnected) bool { return m.Peer == n.ID().String() && m.Legacy })
+		answer := make(chan p2p.Message, 1)
+		ours.Execute(t.Context(), &message.FetchRange{Peer: n.ID().String(), From: from, Count: 16, MaxBytes: 1 << 24, DeadlineMs: 3000, Legacy: true},
+			func(m p2p.Message) { answer <- m })
+		select {
+		case m := <-answer:
+			return m
+		case <-time.After(time.Minute):
+			t.Fatal("no answer")
+			return nil
+		}
+	}
+	for n, want := range map[*legacytest.Node]int{one: 1, all: 16} {
+		m, ok := ask(n, from).(*message.RangeFetched)
+		if !ok || len(m.Blocks) != want || m.Fault != "" || m.From != from {
+			t.Errorf("%+v, want %d blocks", m, want)
+			continue
+		}
+		for i := range m.Blocks {
+			if !bytes.Equal(m.Blocks[i].Signed.Data, blocks[from+uint64(i)]) {
+				t.Errorf("block %d is another", i)
+			}
+		}
+	}
+	if m, ok := ask(one, uint64(len(blocks))).(*message.RangeFailed); !ok || m.Fault != message.ActEmpty {
+		t.Errorf("above its head: %+v", m)
+	}
+	if m, ok := ask(silent, from).(*message.RangeFailed); !ok || m.Fault != message.ActTimeout {
+		t.Errorf("silence: %+v", m)
+	}
+
+	id, err := peer.Decode(ours.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, synced, err := one.Sync(t.Context(), id); err != nil || n != 0 || !synced {
+		t.Errorf("from us, who are behind: %d blocks, %t, %v", n, synced, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/AnduroProject/alys-go/internal/edge/p2p/admit"
 	"github.com/AnduroProject/alys-go/internal/edge/p2p/host"
+	"github.com/AnduroProject/alys-go/internal/edge/p2p/legacy"
 	"github.com/AnduroProject/alys-go/internal/edge/p2p/own"
 	"github.com/AnduroProject/alys-go/internal/protocol/aura"
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
@@ -65,6 +66,7 @@ type Network struct {
 	opt     Options
 	host    *host.Host
 	ours    *own.Network
+	server  *legacy.Server // answers legacy
 	asks    asks
 	checker *rangecheck.Checker
 	admit   *admit.Admitter
@@ -119,6 +121,9 @@ func Open(ctx context.Context, o Options) (*Network, error) {
 		if n.ours != nil {
 			err = errors.Join(err, n.ours.Close())
 		}
+		if n.server != nil {
+			err = errors.Join(err, n.server.Close())
+		}
 		return nil, err
 	}
 	return n, nil
@@ -126,7 +131,7 @@ func Open(ctx context.Context, o Options) (*Network, error) {
 
 // Close ends all connections.
 func (n *Network) Close() error {
-	err := n.ours.Close() // with a goodbye, so before the connections
+	err := errors.Join(n.ours.Close(), n.server.Close()) // ours with a goodbye, so before the connections
 	n.stop()
 	err = errors.Join(err, n.host.Close())
 	n.asks.wait()

@@ -9,13 +9,14 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/AnduroProject/alys-go/internal/edge/p2p/admit"
+	"github.com/AnduroProject/alys-go/internal/edge/p2p/legacy"
 	"github.com/AnduroProject/alys-go/internal/edge/p2p/own"
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 )
 
-// openOurs begins to speak the protocol of our nodes.
+// openOurs begins to speak the protocol of our nodes, and to answer legacy's requests.
 func (n *Network) openOurs(h libp2phost.Host) error {
 	o := own.Options{
 		Host: h, Chain: n.opt.Chain, Genesis: n.opt.Genesis, Agent: n.opt.Agent, Source: n.opt.Source, Decode: n.opt.Checks.Decode,
@@ -35,8 +36,19 @@ func (n *Network) openOurs(h libp2phost.Host) error {
 		}
 	}
 	var err error
-	n.ours, err = own.New(o)
-	return err
+	if n.ours, err = own.New(o); err != nil {
+		return err
+	}
+	n.server = legacy.Serve(h, legacy.ServerOptions{
+		Blocks: n.opt.Source.Blocks,
+		Synced: func() bool {
+			_, _, synced := n.opt.Source.Status()
+			return synced
+		},
+		Report: func(id peer.ID, kind, detail string) { n.told.act(id.String(), kind, detail) },
+		Logger: n.log,
+	})
+	return nil
 }
 
 // Ours returns the protocol of our nodes, for requests of other formats.

@@ -110,6 +110,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	lastOpened.Store(o.Logger)
 	h := &Host{opt: o, log: o.Logger, gater: newGater(), kept: make(chan *Message, waitingKept)}
 	ctx, h.stop = context.WithCancel(ctx)
 	if err := h.open(ctx, listen); err != nil {
