@@ -138,10 +138,13 @@ func (t *Traffic) Flush(ctx context.Context) int {
 	}
 	if len(t.waiting) > 0 {
 		t.each(ctx, func(ctx context.Context, c *ethclient.Client) error {
+			known, err := c.PendingNonceAt(ctx, t.Account())
 			for _, tx := range t.waiting {
-				_ = c.SendTransaction(ctx, tx) // it may know it already
+				if err == nil && tx.Nonce() >= known {
+					err = c.SendTransaction(ctx, tx)
+				}
 			}
-			return nil
+			return err
 		})
 	}
 	return len(t.waiting)
