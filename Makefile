@@ -106,6 +106,15 @@ e2e-btcd: build ## Coins in and out between a real btcd and a real geth, both in
 	ALYS_BTCD='$(CURDIR)/bin/btcd' $(GO) test -count=1 -timeout 10m -v -run '^TestRealNode' ./internal/edge/bitcoin
 	ALYS_BTCD='$(CURDIR)/bin/btcd' ALYS_GETH='$(CURDIR)/bin/geth' ALYS_BIN='$(CURDIR)/$(BIN)' $(GO) test -count=1 -timeout 20m -v -run '^TestBitcoinLane' ./internal/node
 
+# Blocks and slot of e2e-federation.
+LANE_BLOCKS ?= 300
+LANE_SLOT   ?= 1s
+
+.PHONY: e2e-federation
+e2e-federation: build ## Three members and a full node as processes in network namespaces: kills, partitions, latency, loss, restarts (LANE_BLOCKS=300)
+	$(GO) test -count=1 -timeout 10m -v ./internal/devnet/netlab
+	ALYS_BIN='$(CURDIR)/$(BIN)' ALYS_LANE_BLOCKS=$(LANE_BLOCKS) ALYS_LANE_SLOT=$(LANE_SLOT) $(GO) test -count=1 -timeout 60m -v -run '^TestFederationLane$$' ./internal/devnet
+
 # Seeded runs of journal-crash, and bits of each byte that journal-flips flips.
 CRASH_RUNS ?= 2000
 FLIP_BITS  ?= 1
