@@ -189,6 +189,9 @@ func (d *dialer) dial(ctx context.Context, t *target) {
 	}
 	t.self = t.id == d.h.net.ID()
 	if err == nil {
+		if t.source == fromBoot {
+			d.h.net.ConnManager().Protect(id, bootTag)
+		}
 		t.fails, t.next = 0, d.now().Add(firstPause)
 		return
 	}

@@ -231,6 +231,65 @@ func standIn(t testing.TB) *legacytest.Node {
 	return n
 }
 
+// TestGraylist stops reading a peer whose messages are refused one after the other, and
+// goes on with another.
+func TestGraylist(t *testing.T) {
+	var mu sync.Mutex
+	judged := map[peer.ID]int{}
+	a, told := open(t, host.Options{Judge: func(m *host.Message) host.Verdict {
+		mu.Lock()
+		defer mu.Unlock()
+		judged[m.From]++
+		return host.Reject
+	}})
+	count := func(id peer.ID) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return judged[id]
+	}
+	bad, other := standIn(t), standIn(t)
+	for _, n := range []*legacytest.Node{bad, other} {
+		if err := n.Connect(t.Context(), a.Addresses()[0]); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "they are connected", func() bool { return told.has(n.ID()) && n.Listeners(gossip.TopicQueuePow) == 1 })
+	}
+	// One after the other, until one is not read any more.
+	last := 0
+	for cut := false; !cut && last < 40; {
+		if err := bad.Publish(gossip.TopicQueuePow, []byte{byte(last), 1}); err != nil {
+			t.Fatal(err)
+		}
+		patience := time.Now().Add(5 * time.Second)
+		for count(bad.ID()) <= last && !cut {
+			time.Sleep(5 * time.Millisecond)
+			cut = time.Now().After(patience)
+		}
+		last = count(bad.ID())
+	}
+	if last < 10 || last >= 40 {
+		t.Errorf("%d refused messages were judged", last)
+	}
+	if err := other.Publish(gossip.TopicQueuePow, []byte("other")); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "another peer is read", func() bool { return count(other.ID()) == 1 })
+}
+
+// TestSilentAddress has an address that takes connections and says nothing, beside one
+// that answers: the second is reached while the first is waited for.
+func TestSilentAddress(t *testing.T) {
+	silent, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	old := standIn(t)
+	port := silent.Addr().String()[strings.LastIndex(silent.Addr().String(), ":")+1:]
+	_, told := open(t, host.Options{Boot: []string{"/ip4/127.0.0.1/tcp/" + port, old.Address()}})
+	until(t, "the one that answers is reached", func() bool { return told.has(old.ID()) })
+}
+
 // TestFloodBounded has a peer open streams without end, and connections: it gets so many,
 // goroutines stay bounded, and another peer is served meanwhile.
 func TestFloodBounded(t *testing.T) {

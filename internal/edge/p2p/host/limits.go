@@ -10,8 +10,12 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 )
 
-// memberTag protects the connections of members of the federation.
-const memberTag = "member"
+// The connections of members of the federation are protected, and those of nodes that the
+// operator named.
+const (
+	memberTag = "member"
+	bootTag   = "boot"
+)
 
 // Bounds for each peer. Legacy opens a stream for each request and one for gossip, and
 // leaves requests that nobody answers open; it closes a connection with more than 32
