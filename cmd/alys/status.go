@@ -176,4 +176,7 @@ func printRunning(w io.Writer, s node.Status) {
 	if s.HTTP != "" {
 		printf(w, "RPC        %s\n", s.HTTP)
 	}
+	if x := s.P2P; x != nil {
+		printf(w, "peer id    %s, %d blocks too large for legacy peers\n", x.PeerID, x.LargeBlocks)
+	}
 }

@@ -103,6 +103,28 @@ func (n *Node) openPeers(ctx context.Context) error {
 	return nil
 }
 
+// P2PStatus is what the edge of peers tells of itself.
+type P2PStatus struct {
+	PeerID    string   `json:"peer_id"`
+	Addresses []string `json:"addresses"` // with the peer id
+	// LargeBlocks is how many blocks of this run legacy peers did not get, for their gossip
+	// has no room for them. (wire.md 9.2)
+	LargeBlocks uint64 `json:"blocks_too_large_for_legacy"`
+}
+
+// status is nil for a node without peers, and until it listens.
+func (e *peersEdge) status() *P2PStatus {
+	if e.opened == nil {
+		return nil
+	}
+	select {
+	case <-e.opened:
+		return &P2PStatus{PeerID: e.network.ID(), Addresses: e.network.Addresses(), LargeBlocks: e.network.LargeBlocks()}
+	default:
+		return nil
+	}
+}
+
 // closePeers ends the connections of a node that ran.
 func (n *Node) closePeers() {
 	if n.peers.network == nil {

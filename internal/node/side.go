@@ -85,6 +85,7 @@ type Status struct {
 	HTTP        string          `json:"execution_rpc,omitempty"`
 	Execution   ExecutionStatus `json:"execution"`
 	Peg         *peg.Summary    `json:"peg,omitempty"`   // nil while the ledger cannot tell
+	P2P         *P2PStatus      `json:"p2p,omitempty"`   // nil for a node without peers
 	Scrub       *scrub.Status   `json:"scrub,omitempty"` // nil when it is switched off
 	Audit       *AuditStatus    `json:"audit,omitempty"` // of the blocks before a journal's beginning; nil when it began at genesis
 	Settled     uint64          `json:"settled"`         // height of the newest state that is offered to others
@@ -127,7 +128,7 @@ func (n *Node) Status() Status {
 	if all, err := n.snapshots.List(); err == nil && len(all) > 0 {
 		s.Snapshot = all[0].Sequence
 	}
-	s.Peg = n.glance()
+	s.Peg, s.P2P = n.glance(), n.peers.status()
 	s.Audit, s.Settled = n.audit.status(), n.settled.Newest()
 	if n.scrubber != nil {
 		now := n.scrubber.Status()
