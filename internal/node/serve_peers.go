@@ -133,26 +133,7 @@ func (s chainSource) Approvals(ctx context.Context, root common.Hash) ([]aura.Ap
 	if !ok {
 		return nil, fault.New(fault.Fatal, "the chain's state is a %T", state)
 	}
-	return singlesOf(c, root), nil
-}
-
-// singlesOf returns the single signatures that a state has of a block.
-func singlesOf(c *chain.State, root common.Hash) []aura.Approval {
-	if keeps, ok := any(c).(interface {
-		Singles(root common.Hash) []aura.Approval
-	}); ok {
-		return keeps.Singles(root)
-	}
-	e := c.Entry(root)
-	if e == nil || e.Approvals.Count() != 1 {
-		return nil
-	}
-	for i := range aura.MaxAuthorities {
-		if e.Approvals.Has(i) {
-			return []aura.Approval{{Signature: e.Approvals.Signature, Authority: uint8(i)}}
-		}
-	}
-	return nil
+	return c.Singles(root), nil
 }
 
 // looks keeps copies of states for a moment: what peers ask for costs the sequencer no more
