@@ -20,5 +20,6 @@
 //
 // # Layout
 //
-// host has the connections and gossip, admit the checks of gossip.
+// host has the connections and gossip, admit the checks of gossip, own the protocol of our
+// nodes.
 package p2p

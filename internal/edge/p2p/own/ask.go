@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/sha256"
-	"errors"
-	"os"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -49,7 +47,7 @@ func (n *Network) ask(ctx context.Context, q question, each func(peer.Message) e
 		return nil, failed(message.ActReset, "no session with it")
 	}
 	if q.wait <= 0 {
-		q.wait = requestTimeout
+		q.wait = n.opt.Patience
 	}
 	opening, done := context.WithTimeout(ctx, q.wait)
 	defer done()
@@ -95,7 +93,7 @@ func streamFault(err error) string {
 	switch {
 	case fault.Of(err) == fault.Invalid:
 		return message.ActProtocol
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+	case late(err):
 		return message.ActTimeout
 	default:
 		return message.ActReset

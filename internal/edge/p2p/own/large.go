@@ -102,7 +102,7 @@ func (n *Network) bring(ctx context.Context, id libp2p.ID, l *large) error {
 	defer stream.Reset() //nolint:errcheck // after Close it does nothing
 	unblock := context.AfterFunc(ctx, func() { _ = stream.Reset() })
 	defer unblock()
-	a := newAnswer(ctx, id, stream)
+	a := n.newAnswer(ctx, id, stream)
 	next := func(m peer.Message) (*peer.Want, error) {
 		if m != nil {
 			if err := a.send(m); err != nil {
@@ -212,7 +212,7 @@ func (a *answer) exchange(m peer.Message, due peer.Kind) (peer.Message, error) {
 			return nil, err
 		}
 	}
-	_ = a.stream.SetReadDeadline(time.Now().Add(requestTimeout))
+	_ = a.stream.SetReadDeadline(time.Now().Add(a.wait))
 	return peer.ReadFrame(a.in, due)
 }
 

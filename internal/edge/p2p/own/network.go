@@ -85,10 +85,16 @@ type Options struct {
 
 	Beat    time.Duration // between two pings; 0 means 5 s
 	Silence time.Duration // after which a session ends; 0 means 15 s
-	Logger  *slog.Logger
+	// Patience is how long a peer may take for a request, for each write to it, and for a frame
+	// in an exchange; 0 means 10 s.
+	Patience time.Duration
+	Logger   *slog.Logger
 }
 
 func (o *Options) defaults() {
+	if o.Patience == 0 {
+		o.Patience = 10 * time.Second
+	}
 	if o.Beat == 0 {
 		o.Beat = 5 * time.Second
 	}
@@ -334,7 +340,7 @@ func (n *Network) act(id libp2p.ID, kind, detail string) { n.opt.Act(id, kind, p
 
 // newStream opens a stream to a connected peer; it never dials.
 func (n *Network) newStream(ctx context.Context, id libp2p.ID, p protocol.ID) (network.Stream, error) {
-	ctx, done := context.WithTimeout(network.WithNoDial(ctx, "requests are made to connected peers"), requestTimeout)
+	ctx, done := context.WithTimeout(network.WithNoDial(ctx, "requests are made to connected peers"), n.opt.Patience)
 	defer done()
 	return n.host.NewStream(ctx, id, p)
 }

@@ -31,14 +31,15 @@ type answer struct {
 	id     libp2p.ID
 	ctx    context.Context
 	stream network.Stream
+	wait   time.Duration
 	in     *bufio.Reader
 	out    *bufio.Writer
 }
 
-func newAnswer(ctx context.Context, id libp2p.ID, stream network.Stream) *answer {
+func (n *Network) newAnswer(ctx context.Context, id libp2p.ID, stream network.Stream) *answer {
 	return &answer{
-		id: id, ctx: ctx, stream: stream, in: bufio.NewReaderSize(stream, 4096),
-		out: bufio.NewWriterSize(&paced{stream, requestTimeout}, chunk),
+		id: id, ctx: ctx, stream: stream, wait: n.opt.Patience, in: bufio.NewReaderSize(stream, 4096),
+		out: bufio.NewWriterSize(&paced{stream, n.opt.Patience}, chunk),
 	}
 }
 
@@ -100,8 +101,8 @@ func (n *Network) serve(p protocol.ID, stream network.Stream, due peer.Kind, f s
 		_ = stream.Reset()
 		return
 	}
-	_ = stream.SetReadDeadline(time.Now().Add(requestTimeout))
-	a := newAnswer(ctx, id, stream)
+	_ = stream.SetReadDeadline(time.Now().Add(n.opt.Patience))
+	a := n.newAnswer(ctx, id, stream)
 	request, err := peer.ReadFrame(a.in, due)
 	if err == nil {
 		var end *peer.End
@@ -148,7 +149,13 @@ func (n *Network) served(id libp2p.ID, p protocol.ID, stream network.Stream, err
 
 // isStream reports whether an error is of the stream, not of what is served.
 func isStream(err error) bool {
+	return late(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, network.ErrReset) ||
+		errors.Is(err, context.Canceled)
+}
+
+// late reports whether an error means that a deadline has passed. Each muxer has an error of
+// its own for it.
+func late(err error) bool {
 	var timeout interface{ Timeout() bool }
-	return errors.As(err, &timeout) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, network.ErrReset) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return errors.As(err, &timeout) && timeout.Timeout()
 }

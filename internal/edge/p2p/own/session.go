@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
-	"os"
 	"sync"
 	"time"
 
@@ -22,7 +21,6 @@ import (
 // Bounds of sessions. (docs/formats/peer-protocol.md, Session)
 const (
 	helloTimeout   = 10 * time.Second
-	requestTimeout = 10 * time.Second
 	goodbyeTimeout = time.Second
 	framesASecond  = 20
 	framesAtOnce   = 60
@@ -205,7 +203,7 @@ func (s *session) broken(what string, err error) (why string, goodbye *peer.Good
 	case fault.Is(err, fault.Invalid):
 		s.n.act(s.id, message.ActProtocol, what+": "+err.Error())
 		return what + ": " + err.Error(), &peer.Goodbye{Code: peer.GoodbyeFault, Reason: peer.Text(err.Error())}
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case late(err):
 		return "it is silent", nil
 	case errors.Is(err, io.EOF):
 		return "it closed the session", nil
@@ -271,7 +269,7 @@ func (s *session) ponged(number uint64) {
 func (s *session) send(m peer.Message) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	_ = s.stream.SetWriteDeadline(time.Now().Add(requestTimeout))
+	_ = s.stream.SetWriteDeadline(time.Now().Add(s.n.opt.Patience))
 	_, err := s.stream.Write(peer.AppendFrame(nil, m))
 	return err
 }
