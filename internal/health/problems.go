@@ -22,8 +22,10 @@ const (
 	DiskFull         Code = "disk_full"
 	JournalFailed    Code = "journal_failed"
 	StoredDamage     Code = "stored_damage"
-	TurnsFailed      Code = "turns_failed"
-	SlotsPass        Code = "slots_pass"
+
+	JournalContradicted Code = "journal_contradicted"
+	TurnsFailed         Code = "turns_failed"
+	SlotsPass           Code = "slots_pass"
 )
 
 // Kind is what is fixed about a problem.
@@ -51,6 +53,7 @@ var kinds = []Kind{
 	{ClockStepped, true, "the wall clock moved against the monotonic clock: production is off", "correct the clock, or restart the node"},
 	{BranchExcluded, true, "a longer branch with a quorum excludes the finalised block", "find out which branch the federation follows; it is followed by an operator's decision only"},
 	{StoredDamage, true, "stored bytes are damaged", "make a backup now and verify it"},
+	{JournalContradicted, false, "a member signed two histories of its journal that contradict each other", "alys journal witnesses; ask that member, then move the evidence away"},
 	{PaymentsUnsigned, false, "the federation signer does not sign a payment", "look at the signer and its policy; the node asks again by itself"},
 	{DiskLow, false, "disk space runs low", "make room, or move old events: alys journal archive"},
 	{TurnsFailed, false, "turns ended by a panic of their handler", "see the log, and report it"},

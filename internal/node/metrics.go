@@ -32,6 +32,7 @@ func (t *Telemetry) register() {
 	f.chain()
 	f.journal()
 	f.scrubber()
+	f.witnesses()
 	f.runtime()
 	f.peg(registry, value)
 	for _, k := range health.Problems() {
@@ -86,6 +87,28 @@ func (f functions) journal() {
 	journalCounter("alys_journal_head_file_seconds_total", "Of that, time for the head file.", func(s *journal.Stats) float64 { return s.HeadTime.Seconds() })
 	journalCounter("alys_journal_append_waits_total", "Times a turn waited for the disk.", func(s *journal.Stats) float64 { return float64(s.Waits) })
 	gauge("alys_journal_pending_bytes", "Events and contents that are not on disk yet.", func(n *Node) float64 { return float64(n.journal.Stats().PendingBytes) })
+}
+
+func (f functions) witnesses() {
+	f.gauge("alys_journal_witnesses", "Members that signed a checkpoint of this journal's present history.", func(n *Node) float64 {
+		if n.witnesses == nil {
+			return 0
+		}
+		count := 0
+		for _, e := range n.witnesses.Ours() {
+			if e.Checkpoint.Origin == n.notary.origin {
+				count++
+			}
+		}
+		return float64(count)
+	})
+	f.gauge("alys_journal_contradictions", "Contradictions between checkpoints that other members signed; above 0, see alys journal witnesses.", func(n *Node) float64 {
+		if n.witnesses == nil {
+			return 0
+		}
+		return float64(len(n.witnesses.Findings()))
+	})
+	f.gauge("alys_settled_height", "Height of the newest state that is offered to new nodes; 0 for none.", func(n *Node) float64 { return float64(n.settled.Newest()) })
 }
 
 func (f functions) scrubber() {

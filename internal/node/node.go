@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/health"
 	"github.com/AnduroProject/alys-go/internal/memo"
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
+	"github.com/AnduroProject/alys-go/internal/protocol/checkpoint"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
@@ -34,6 +36,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/settle"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/journal/index"
+	"github.com/AnduroProject/alys-go/journal/witness"
 	"github.com/AnduroProject/alys-go/projections/peg"
 	"github.com/AnduroProject/alys-go/snapshot"
 )
@@ -53,7 +56,12 @@ type Node struct {
 	ledger      *peg.Ledger     // of the peg; nil when it cannot be used
 	backend     *rpcBackend
 	pegSeen     pegGlance
-	notary      *Notary // nil without index; of one goroutine at a time
+	notary      *Notary // nil without index; of one goroutine at a time, with notaryLock
+	notaryLock  sync.Mutex
+	witnesses   *witness.Book       // nil without notary
+	noteKey     *checkpoint.NoteKey // nil of a node that is no member
+	members     memberPeers
+	exchange    exchange // with a peer; nil without peers
 	memo        *memo.Memo
 	embedded    *engine.Embedded
 	external    *engine.External // instead of embedded
@@ -137,6 +145,9 @@ func (n *Node) open(ctx context.Context) error {
 	n.openIndex()
 	n.openLedger()
 	if err := n.openNotary(); err != nil {
+		return err
+	}
+	if err := n.openWitness(); err != nil {
 		return err
 	}
 	n.memo.Prepare(n.config) // approvals are checked ahead from the first block on

@@ -247,6 +247,8 @@ func (n *Node) sign() error {
 	if n.notary == nil {
 		return nil
 	}
+	n.notaryLock.Lock()
+	defer n.notaryLock.Unlock()
 	position := n.index.Position().Sequence
 	if position+cheapCheck < max(n.notary.kept.Size, n.journal.Durable().Sequence) {
 		return nil
@@ -259,5 +261,7 @@ func (n *Node) signLast() error {
 	if n.notary == nil || n.journal.Err() != nil || n.indexLag() > cheapCheck {
 		return nil
 	}
+	n.notaryLock.Lock()
+	defer n.notaryLock.Unlock()
 	return n.notary.Keep(n.journal.Durable().Sequence)
 }

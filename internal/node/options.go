@@ -58,6 +58,9 @@ type Options struct {
 	// quarter of a minute.
 	SettleEvery uint64
 	SettleLook  time.Duration
+	// WitnessEvery is how often members are asked for the newest checkpoint of their
+	// journals; 0 means a minute.
+	WitnessEvery time.Duration
 
 	// DiskReserve is how many bytes stay free: with less the node stops cleanly,
 	// with less than twice as much it warns. 0 switches that off.
@@ -116,6 +119,9 @@ func (o *Options) defaults() {
 	}
 	if o.SettleEvery == 0 {
 		o.SettleEvery = settle.Every
+	}
+	if o.WitnessEvery == 0 {
+		o.WitnessEvery = witnessEvery
 	}
 	if o.SettleLook == 0 {
 		o.SettleLook = settleLook

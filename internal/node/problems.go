@@ -38,6 +38,9 @@ func (n *Node) problems() map[health.Code]string {
 	if reason := n.pegSigner.now(); reason != "" {
 		p[health.PaymentsUnsigned] = clip(reason)
 	}
+	if text := n.contradictions(); text != "" {
+		p[health.JournalContradicted] = text
+	}
 	n.pegProblems(p)
 	if failed := n.runtime.Counts().Failed; failed > 0 {
 		p[health.TurnsFailed] = fmt.Sprintf("%d turns failed in this run: see the log, and report it", failed)

@@ -97,6 +97,12 @@ func (n *Node) AnswerCheckpoint(request []byte) []byte {
 	if err != nil {
 		return checkpoint.Pack(&checkpoint.Refusal{Reason: "the request cannot be read"})
 	}
+	switch m := m.(type) {
+	case *checkpoint.AskJournal:
+		return checkpoint.Pack(n.answerJournal(m))
+	case *checkpoint.Cosigned:
+		return checkpoint.Pack(n.takeCosigned(m))
+	}
 	if answer := n.settled.Answer(m); answer != nil {
 		return checkpoint.Pack(answer)
 	}

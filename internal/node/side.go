@@ -44,6 +44,9 @@ func (n *Node) sideTasks(ctx context.Context) *sync.WaitGroup {
 	if n.index != nil {
 		start("index of the journal", n.index.Run)
 		start("signing of checkpoints", n.signCheckpoints)
+		if n.exchange != nil {
+			start("witnessing of journals", n.witnessJournals)
+		}
 	}
 	if n.ledger != nil {
 		start("ledger of the peg", n.ledger.Run)
