@@ -98,6 +98,7 @@ func (n *Node) openPeers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.openExchange()
 	close(n.peers.opened)
 	n.log.Info("listening for peers", "peer_id", n.peers.network.ID(), "addresses", n.peers.network.Addresses())
 	return nil
@@ -137,6 +138,7 @@ func (n *Node) closePeers() {
 
 // deliver hands what peers say to the actor that handles it.
 func (n *Node) deliver(ctx context.Context, m p2p.Message) error {
+	n.members.fold(m)
 	to, priority, overflow := networkActor, actors.Normal, actors.Block
 	switch m.(type) {
 	case *message.BlocksReceived:

@@ -90,21 +90,21 @@ func (n *Node) openSettled() (err error) {
 	return err
 }
 
-// AnswerCheckpoint answers a peer's request of package checkpoint. It does not wait for the
-// sequencer.
-func (n *Node) AnswerCheckpoint(request []byte) []byte {
+// answerCheckpoint answers a peer's request of package checkpoint. It does not wait for the
+// sequencer. Invalid: it is no request.
+func (n *Node) answerCheckpoint(request []byte) ([]byte, error) {
 	m, err := checkpoint.Unpack(request)
 	if err != nil {
-		return checkpoint.Pack(&checkpoint.Refusal{Reason: "the request cannot be read"})
+		return nil, err
 	}
 	switch m := m.(type) {
 	case *checkpoint.AskJournal:
-		return checkpoint.Pack(n.answerJournal(m))
+		return checkpoint.Pack(n.answerJournal(m)), nil
 	case *checkpoint.Cosigned:
-		return checkpoint.Pack(n.takeCosigned(m))
+		return checkpoint.Pack(n.takeCosigned(m)), nil
 	}
 	if answer := n.settled.Answer(m); answer != nil {
-		return checkpoint.Pack(answer)
+		return checkpoint.Pack(answer), nil
 	}
-	return checkpoint.Pack(&checkpoint.Refusal{Reason: "not a request"})
+	return nil, fault.New(fault.Invalid, "checkpoint: %T is no request", m)
 }
