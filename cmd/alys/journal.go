@@ -11,7 +11,7 @@ func journalCommand() *cli.Command {
 			journalCatCommand(), journalVerifyCommand(), journalPlanCommand(),
 			journalArchiveCommand(), journalBackupCommand(), journalRestoreCommand(),
 			journalRepairCommand(), journalSalvageCommand(),
-			journalStatCommand(), journalKeyCommand(), journalProveCommand(), journalCheckProofCommand(),
+			journalStatCommand(), journalKeyCommand(), journalProveCommand(), journalCheckProofCommand(), journalWitnessesCommand(),
 		},
 	}
 }

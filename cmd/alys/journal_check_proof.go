@@ -38,7 +38,8 @@ func journalCheckProofCommand() *cli.Command {
 Checks the signature of the checkpoint, that the event is in the tree it signs, or
 that the older tree is a prefix of it. Exit code 3 when any of that is not so.
 --known compares with a checkpoint seen before: for a proof of consistency it must
-be the older one.
+be the older one. With --witness it is one that a witness signed (alys journal
+witnesses --json has note and key), by that key alone; --key is still the owner's.
 
 Examples:
   alys journal check-proof --key alys+1a2b3c4d+AYz... --file proof.json
@@ -47,6 +48,7 @@ Examples:
 			&cli.StringFlag{Name: "key", Usage: "public `KEY` as alys journal key prints it, or the file with that output", Required: true},
 			&cli.StringFlag{Name: "file", Usage: "`FILE` with the proof; - for standard input", Value: "-"},
 			&cli.StringFlag{Name: "known", Usage: "`FILE` with a checkpoint of the same key that was seen before"},
+			&cli.StringSliceFlag{Name: "witness", Usage: "public `KEY` of a witness that must have signed the known checkpoint, or that of the proof when there is none; may be given several times"},
 			jsonFlag,
 		},
 		Action: journalCheckProof,
@@ -62,7 +64,11 @@ func journalCheckProof(cc *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	r, e, err := checkProof(data, cc.String("known"), v)
+	witnesses, err := publicKeys(cc.StringSlice("witness"))
+	if err != nil {
+		return err
+	}
+	r, e, err := checkProof(data, cc.String("known"), v, witnesses)
 	if err != nil {
 		if cc.Bool(jsonFlag.Name) {
 			return errors.Join(err, writeJSON(cc.App.Writer, checkResult{Error: err.Error()}))
@@ -95,7 +101,7 @@ func readProof(name string) (data []byte, err error) {
 }
 
 // checkProof checks everything, and says what is proven.
-func checkProof(data []byte, known string, v note.Verifier) (checkResult, *journal.Event, error) {
+func checkProof(data []byte, known string, v note.Verifier, witnesses []note.Verifier) (checkResult, *journal.Event, error) {
 	p, err := tree.DecodeProof(data)
 	if err != nil {
 		return checkResult{}, nil, err
@@ -111,13 +117,18 @@ func checkProof(data []byte, known string, v note.Verifier) (checkResult, *journ
 		proven[r.OlderSize] = journal.Hash(p.Consistency.Root)
 	}
 	if known == "" {
-		return r, e, nil
+		_, err := signedByAll([]byte(p.Checkpoint), witnesses)
+		return r, e, err
 	}
 	signed, err := os.ReadFile(known)
 	if err != nil {
 		return r, e, fault.Wrap(fault.Invalid, err, "known checkpoint")
 	}
-	k, err := tree.OpenCheckpoint(signed, v)
+	signers := witnesses
+	if len(signers) == 0 {
+		signers = []note.Verifier{v}
+	}
+	k, err := signedByAll(signed, signers)
 	if err != nil {
 		return r, e, fmt.Errorf("known checkpoint %s: %w", known, err)
 	}
@@ -130,6 +141,27 @@ func checkProof(data []byte, known string, v note.Verifier) (checkResult, *journ
 		err = fault.New(fault.Corrupt, "over %d events the known checkpoint has the root %s and the proof %s, both signed: the signer shows two histories", k.Size, k.Root, root)
 	}
 	return r, e, err
+}
+
+// signedByAll checks the signatures of a checkpoint by every one of some keys.
+func signedByAll(signed []byte, by []note.Verifier) (c tree.Checkpoint, err error) {
+	for _, v := range by {
+		if c, err = tree.OpenCheckpoint(signed, v); err != nil {
+			return c, fmt.Errorf("key %s+%08x: %w", v.Name(), v.KeyHash(), err)
+		}
+	}
+	return c, nil
+}
+
+func publicKeys(keys []string) (list []note.Verifier, err error) {
+	for _, key := range keys {
+		v, err := publicKey(key)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, nil
 }
 
 func showProof(cc *cli.Context, r checkResult, e *journal.Event) error {

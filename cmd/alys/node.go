@@ -36,8 +36,9 @@ Examples:
   alys node --dev
   alys node --chain-spec chain.json --genesis genesis.json --data-dir /var/lib/alys
   ALYS_AUTHORITY_KEY_FILE=authority.key alys node --config alys.toml
+  alys node --config alys.toml --checkpoint-from-peers
   alys node --config alys.toml --engine-url http://127.0.0.1:8551 --jwt-secret jwt.hex`,
-		Flags: config.Flags(),
+		Flags: append(config.Flags(), checkpointFlag),
 		Action: func(cc *cli.Context) error {
 			s, err := nodeSettings(cc)
 			if err != nil {
@@ -46,6 +47,11 @@ Examples:
 			o, err := nodeOptions(s, cc.App.ErrWriter)
 			if err != nil {
 				return err
+			}
+			if cc.Bool(checkpointFlag.Name) {
+				if err := beginAtCheckpoint(cc.Context, cc, s, &o); err != nil {
+					return err
+				}
 			}
 			return runNode(cc.Context, cc.App.Writer, o, s.Metrics.Addr)
 		},
@@ -69,6 +75,7 @@ func nodeOptions(s *settings, stderr io.Writer) (o node.Options, err error) {
 	}
 	o.RPCMayFail = s.Origin("rpc.addr").Layer == "default"
 	bitcoinOptions(s, &o)
+	o.SettleEvery = s.P2P.CheckpointEvery
 	o.P2P = node.P2POptions{Listen: bootnode.Split(s.P2P.Listen), Boot: bootnode.Split(s.P2P.Bootnodes), MDNS: s.P2P.MDNS}
 	if s.Dev {
 		o.DevBitcoin, o.DevBitcoinInterval = true, s.Bitcoin.DevInterval

@@ -87,6 +87,8 @@ type Config struct {
 		Listen    string
 		Bootnodes string
 		MDNS      bool
+		// CheckpointEvery is the distance of settled states, in blocks.
+		CheckpointEvery uint64
 	}
 	// Metrics is the Prometheus endpoint. Addr is empty for none.
 	Metrics struct {

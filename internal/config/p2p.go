@@ -21,4 +21,10 @@ var p2pSettings = []Setting{
 		Help:  "find nodes of the local network, and be found by them",
 		field: func(c *Config) any { return &c.P2P.MDNS },
 	},
+	{
+		Key: "checkpoint-every", Group: P2P, Kind: kindInteger, Default: "1024",
+		Help: "distance of the final blocks whose state is kept for new nodes to begin at, and stated by a member; the same at all members", Allowed: "1 to 3072",
+		field: func(c *Config) any { return &c.P2P.CheckpointEvery },
+		check: func(c *Config) bool { return c.P2P.CheckpointEvery >= 1 && c.P2P.CheckpointEvery <= 3072 },
+	},
 }

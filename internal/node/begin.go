@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -33,7 +34,7 @@ type BeginOptions struct {
 	Peers func() []settle.Peer
 	// Patience is how long is waited for a quorum of statements, and for peers; 0 means ten minutes.
 	Patience time.Duration
-	// Progress is told what is done; it may be nil.
+	// Progress is told what is done, by one goroutine at a time; it may be nil.
 	Progress func(BeginProgress)
 	Logger   *slog.Logger
 }
@@ -101,12 +102,15 @@ type beginning struct {
 	genesis   common.Hash // root of block 0
 	block0    *block.Signed
 	fetched   *settle.Fetch
+	telling   sync.Mutex
 	agreed    checkpoint.Agreement
 	index     *checkpoint.Index
 	begun     Begun
 }
 
 func (b *beginning) progress(stage string, done, total uint64) {
+	b.telling.Lock()
+	defer b.telling.Unlock()
 	if b.Progress != nil {
 		b.Progress(BeginProgress{stage, done, total})
 	}
