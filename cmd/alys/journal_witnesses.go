@@ -8,14 +8,14 @@ import (
 
 	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
-	"github.com/AnduroProject/alys-go/journal/witness"
+	witnesses "github.com/AnduroProject/alys-go/journal/witness"
 )
 
 // witnessesResult is what `alys journal witnesses --json` prints.
 type witnessesResult struct {
 	Witnesses      []witnessed       `json:"witnesses"`      // of this node's journal
 	Seen           []witnessed       `json:"seen"`           // of other members' journals
-	Contradictions []witness.Finding `json:"contradictions"` // in what they signed
+	Contradictions []witnesses.Finding `json:"contradictions"` // in what they signed
 }
 
 // witnessed is a checkpoint that a member signed.
@@ -53,13 +53,13 @@ func journalWitnesses(cc *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	book, err := witness.Open(witness.Options{Dir: node.WitnessDir(s.dataDir)})
+	book, err := witnesses.Open(witnesses.Options{Dir: node.WitnessDir(s.dataDir)})
 	if err != nil {
 		return err
 	}
 	r := witnessesResult{Witnesses: describeWitnessed(book.Ours()), Seen: describeWitnessed(book.Seen()), Contradictions: book.Findings()}
 	if r.Contradictions == nil {
-		r.Contradictions = []witness.Finding{}
+		r.Contradictions = []witnesses.Finding{}
 	}
 	err = outcome(cc, r, func(w io.Writer) {
 		if len(r.Witnesses) == 0 {
@@ -81,7 +81,7 @@ func journalWitnesses(cc *cli.Context) error {
 	return err
 }
 
-func describeWitnessed(list []witness.Entry) []witnessed {
+func describeWitnessed(list []witnesses.Entry) []witnessed {
 	out := []witnessed{}
 	for _, e := range list {
 		c := e.Checkpoint
