@@ -13,8 +13,8 @@ import (
 
 // witnessesResult is what `alys journal witnesses --json` prints.
 type witnessesResult struct {
-	Witnesses      []witnessed       `json:"witnesses"`      // of this node's journal
-	Seen           []witnessed       `json:"seen"`           // of other members' journals
+	Witnesses      []witnessed         `json:"witnesses"`      // of this node's journal
+	Seen           []witnessed         `json:"seen"`           // of other members' journals
 	Contradictions []witnesses.Finding `json:"contradictions"` // in what they signed
 }
 
