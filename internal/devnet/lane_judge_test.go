@@ -198,10 +198,18 @@ func (l *lane) samePeg(at uint64) {
 			l.Error(err)
 			continue
 		}
-		if i == 0 {
-			first = string(out)
-		} else if string(out) != first {
-			l.Errorf("reserves at block %d: %s has %s, %s has %s", at, l.all()[0], first, name, out)
+		var r struct { // the rest is of the journal that was read
+			Block  string          `json:"block"`
+			Height uint64          `json:"height"`
+			Totals json.RawMessage `json:"totals"`
+		}
+		if err := json.Unmarshal(out, &r); err != nil {
+			l.Error(err)
+		}
+		if sums := fmt.Sprintf("%s %d %s", r.Block, r.Height, r.Totals); i == 0 {
+			first = sums
+		} else if sums != first {
+			l.Errorf("reserves at block %d: %s has %s, %s has %s", at, l.all()[0], first, name, sums)
 		}
 	}
 	var minted, paid int
