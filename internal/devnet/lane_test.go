@@ -50,6 +50,7 @@ type lane struct {
 type step struct {
 	name       string
 	begin, end time.Time
+	back       time.Time // when a restarted node answered again
 }
 
 // Three members and a full node as processes, through kills, partitions, latency, loss and
@@ -331,6 +332,8 @@ func (l *lane) rolling() {
 			l.Errorf("%v\n%s", err, l.tail(name))
 		}
 		l.start(l.node(name))
+		l.eventually(name+" answers", func() bool { return l.status(name) != nil })
+		s.back = time.Now()
 		l.together()
 		s.end = time.Now()
 		l.steps = append(l.steps, s)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -33,6 +34,7 @@ type Process struct {
 	Started time.Time
 	cmd     *exec.Cmd
 	log     *os.File
+	asked   sync.Once // to stop
 	done    chan struct{}
 	err     error // of its end, once done is closed
 }
@@ -92,8 +94,11 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
-// Interrupt asks it to stop, and does not wait.
-func (p *Process) Interrupt() { _ = p.cmd.Process.Signal(syscall.SIGTERM) }
+// Interrupt asks it to stop, and does not wait. A second signal would end it at once, so
+// there is none.
+func (p *Process) Interrupt() {
+	p.asked.Do(func() { _ = p.cmd.Process.Signal(syscall.SIGTERM) })
+}
 
 // Stop asks it to stop and waits. One that does not within the limit is killed, which is
 // an error as any exit code but 0 is.
