@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -357,10 +358,12 @@ func FuzzJudge(f *testing.F) {
 	f.Add(uint8(0), onBlocks(signed(f, chain, 1000, 0)).Data)
 	f.Add(uint8(1), (&gossip.ApproveBlock{Approval: aura.Approval{Signature: aura.DevKey(1).Sign([32]byte{})}}).Encode())
 	f.Add(uint8(3), (&gossip.PegoutSignatures{Entries: make([]gossip.PegoutEntry, 1)}).Encode())
+	a, peers := admitter(f, chain, c, nil), 0
 	f.Fuzz(func(t *testing.T, topic uint8, data []byte) {
 		topics := gossip.Topics()
-		h := admit.Heard{Topic: topics[int(topic)%len(topics)], Data: data, From: "from", Author: "author", Legacy: topic&0x80 != 0}
-		r := admitter(t, chain, c, nil).Judge(h)
+		peers++ // each has its own rate
+		h := admit.Heard{Topic: topics[int(topic)%len(topics)], Data: data, From: strconv.Itoa(peers), Author: "author", Legacy: topic&0x80 != 0}
+		r := a.Judge(h)
 		for _, act := range r.Acts {
 			if len(act.Detail) > 200 || act.Kind == "" || act.Peer == "" {
 				t.Fatalf("%+v", act)
