@@ -5,7 +5,6 @@ import (
 	"context"
 	"math/big"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -54,7 +53,6 @@ func signedBlock(t testing.TB, parent common.Hash, number, slot uint64, size int
 // chainOf is a source with a chain of n blocks that a quorum signed.
 type chainOf struct {
 	noBlocks
-	mu        sync.Mutex
 	blocks    []*block.Signed
 	roots     []common.Hash
 	approvals []aura.Approval // of the last
