@@ -3,6 +3,8 @@ package sync
 import (
 	"fmt"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"github.com/AnduroProject/alys-go/actors/core"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
@@ -142,7 +144,7 @@ func (x *turn) followSync(m *message.FollowSync) {
 		if x.Head == x.Proven {
 			x.Guide = "" // on its branch
 		}
-	case x.Head.Number > x.Handed.Number, x.Handed.Number == 0:
+	case x.Head.Number > x.Handed.Number, x.Handed.Root == (common.Hash{}):
 		x.begin(x.Head)
 	case x.Backlog == 0 && x.spans.Len() == 0 && x.Head.Number >= x.Proven.Number:
 		x.begin(x.Head) // what was handed on above it was not taken, or is of another branch
