@@ -141,6 +141,10 @@ bench: build ## The figures of docs/performance.md, with their references
 bench-chain: ## Blocks validated without and with execution, reorgs of depth 1, 100, 1000, memory of the tree, import beside straight feeding
 	$(GO) run ./internal/bench -chain
 
+.PHONY: bench-sync
+bench-sync: ## Blocks per second from one and from four peers on loopback, with and without execution, beside the same blocks fed straight
+	$(GO) run ./internal/bench -sync
+
 .PHONY: bench-peg
 bench-peg: ## The peg: Bitcoin blocks scanned, proposals and signatures checked, coins chosen
 	$(GO) test -run '^$$' -bench 'ScanBlock|CheckSigner|SigHashes|VerifySignatures|Finalize|Propose|PegIn$$|PegOuts' -benchmem ./internal/protocol/peg

@@ -5,6 +5,7 @@
 //	go run ./internal/bench [-seconds 5] [-alys bin/alys]
 //	go run ./internal/bench -journal   # reading, size and opening of the journal
 //	go run ./internal/bench -chain     # validation, reorganisations, tree, imports
+//	go run ./internal/bench -sync      # a chain downloaded from peers on loopback
 //	go run ./internal/bench -sizing    # what a federation takes on disk, by measured records
 //
 // It writes to a temporary directory on the file system of -dir and uses
@@ -42,6 +43,7 @@ func main() {
 	sizingOnly := flag.Bool("sizing", false, "measure the records of a development node and an import, and compute what a federation takes")
 	chainOnly := flag.Bool("chain", false, "measure the chain: validation, reorganisations, memory of the tree, imports beside their reference")
 	importsOnly := flag.Bool("imports", false, "measure the imports of the legacy chains only, beside their reference")
+	syncOnly := flag.Bool("sync", false, "measure the download of a chain from peers on loopback, beside its reference")
 	profile := flag.String("cpuprofile", "", "write a profile of the processor's time to this file")
 	child := flag.String("child", "", "write turns to a journal in this directory until killed; used by -journal")
 	turns := flag.Int("turns", 0, "how many turns -child writes")
@@ -65,6 +67,8 @@ func main() {
 		parts = []func(context.Context) error{b.chainFigures}
 	case *importsOnly:
 		parts = []func(context.Context) error{b.imports, b.generated}
+	case *syncOnly:
+		parts = []func(context.Context) error{b.syncFigures}
 	case *sizingOnly:
 		parts = []func(context.Context) error{b.sizing}
 	}
