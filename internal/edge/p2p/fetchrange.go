@@ -43,10 +43,10 @@ func (n *Network) receive(ctx context.Context, id peer.ID, m *message.FetchRange
 	end, err := n.ours.Range(ctx, id, r, time.Duration(m.DeadlineMs)*time.Millisecond, func(signed []byte) error { return run.Add(ctx, signed) })
 	var fault *own.Fault
 	switch {
+	case err != nil && ctx.Err() != nil: // before what the stream says of being closed then
+		return unfinished(ctx, run)
 	case errors.As(err, &fault):
 		return fault.Kind, fault.Detail
-	case ctx.Err() != nil:
-		return run.Late(), "the whole answer took too long"
 	case err != nil: // the run knows
 		return "", ""
 	case end.Code == format.EndBusy:
@@ -62,17 +62,26 @@ func (n *Network) receiveLegacy(ctx context.Context, id peer.ID, m *message.Fetc
 	_, err := legacy.Fetch(ctx, n.host.Network(), id, ask, func(signed []byte) error { return run.Add(ctx, signed) })
 	problem, ok := errors.AsType[*legacy.Problem](err)
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return unfinished(ctx, run)
 	case ok && problem.Kind == message.ActTimeout:
 		return run.Late(), problem.Error()
 	case ok:
 		return problem.Kind, problem.Error()
-	case ctx.Err() != nil:
-		return run.Late(), "the whole answer took too long"
 	case err != nil && run.Blocks() == 0 && !isRefused(err):
 		return message.ActReset, err.Error()
 	default: // the run knows
 		return "", ""
 	}
+}
+
+// unfinished is an answer that was ended by this side: its time was up, or this node stops,
+// which is nobody's fault.
+func unfinished(ctx context.Context, run *rangecheck.Run) (kind, detail string) {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return run.Late(), "the whole answer took more than " + rangecheck.MostTime.String()
+	}
+	return rangecheck.Busy, "this node stops"
 }
 
 // isRefused reports whether a run refused a block.
