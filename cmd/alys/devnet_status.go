@@ -8,7 +8,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/AnduroProject/alys-go/internal/devnet"
-	"github.com/AnduroProject/alys-go/internal/node"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/peg"
 )
@@ -80,7 +79,7 @@ func printDevnet(w io.Writer, s *devnet.Status) {
 		printf(w, "bitcoin height %d, the faucet has %s BTC\n", b.Height, peg.FormatAmount(b.Satoshi))
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "NODE\tPID\tHEAD\tFINALISED\tPRODUCED\tSYNCED\tPEERS\tBITCOIN\tLOCKED\tMEMORY\tWARNINGS")
+	_, _ = fmt.Fprintln(table, "NODE\tPID\tHEAD\tFINALISED\tPRODUCED\tBITCOIN\tLOCKED\tMEMORY\tWARNINGS")
 	for i := range s.Nodes {
 		printDevnetNode(table, &s.Nodes[i])
 	}
@@ -106,17 +105,13 @@ func printDevnetNode(w io.Writer, n *devnet.NodeStatus) {
 	}
 	x := n.Status
 	if x == nil {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t-\t-\t-\t-\t-\t-\t-\t-\tdoes not answer\n", n.Name, pid)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t-\t-\t-\t-\t-\t-\tdoes not answer\n", n.Name, pid)
 		return
 	}
 	bitcoin, locked := "-", "-"
 	if x.Peg != nil {
 		bitcoin, locked = fmt.Sprint(x.Peg.Bitcoin.Height), peg.FormatAmount(x.Peg.Wallet.Totals.Locked)
 	}
-	synced, peers := devnetPeers(x)
-	_, _ = fmt.Fprintf(w, "%s\t%s\t%d %.10s\t%d %.10s\t%d\t%s\t%s\t%s\t%s\t%d MiB\t%d\n", n.Name, pid, x.Head.Height, x.Head.Hash,
-		x.Finalized.Height, x.Finalized.Hash, x.Chain.Produced, synced, peers, bitcoin, locked, x.MemoryMB, len(x.Warnings))
+	_, _ = fmt.Fprintf(w, "%s\t%s\t%d %.10s\t%d %.10s\t%d\t%s\t%s\t%d MiB\t%d\n", n.Name, pid, x.Head.Height, x.Head.Hash,
+		x.Finalized.Height, x.Finalized.Hash, x.Chain.Produced, bitcoin, locked, x.MemoryMB, len(x.Warnings))
 }
-
-// devnetPeers is what a node says of the others.
-func devnetPeers(*node.Status) (synced, peers string) { return "-", "-" }

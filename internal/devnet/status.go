@@ -22,7 +22,7 @@ type Status struct {
 	Bitcoin    *rpcserver.Faucet `json:"bitcoin,omitempty"`
 	BitcoinErr string            `json:"bitcoin_problem,omitempty"`
 	Nodes      []NodeStatus      `json:"nodes"`
-	// Agree: every node runs, and all have the same block where the lowest of them is.
+	// Lowest and Highest are the heights of the heads of nodes that answer.
 	Lowest  uint64 `json:"lowest_head"`
 	Highest uint64 `json:"highest_head"`
 }
