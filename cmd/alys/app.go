@@ -22,7 +22,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ErrWriter:       stderr,
 		Action:          group,
 		Commands: []*cli.Command{
-			nodeCommand(), replayCommand(), statusCommand(), healthCommand(), logCommand(), signingCommand(), federationCommand(), keyCommand(), signerCommand(), chainCommand(), journalCommand(), snapshotCommand(),
+			nodeCommand(), replayCommand(), statusCommand(), healthCommand(), logCommand(), signingCommand(), syncCommand(), federationCommand(), keyCommand(), signerCommand(), chainCommand(), journalCommand(), snapshotCommand(),
 			migrateCommand(), simCommand(), devCommand(), devnetCommand(), pegCommand(), configCommand(), versionCommand(),
 		},
 		OnUsageError:          usageError,

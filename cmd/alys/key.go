@@ -19,11 +19,11 @@ import (
 
 func keyCommand() *cli.Command {
 	return &cli.Command{
-		Name: "key", Usage: "seal a federation key, and show the public key of one",
+		Name: "key", Usage: "seal a federation key, show the public key of one, and see which journal signs with which key",
 		Description: `A federation key signs payments out of the pool. It is kept in a file sealed with
 a passphrase, or by a signer process: alys signer serve. No command prints a
 secret key.`,
-		Subcommands: []*cli.Command{keySealCommand(), keyShowCommand()},
+		Subcommands: []*cli.Command{keySealCommand(), keyShowCommand(), keyLeaseCommand()},
 	}
 }
 

@@ -94,6 +94,9 @@ func nodeOptions(s *settings, stderr io.Writer) (o node.Options, err error) {
 	if o.PegSigner, err = federationSigner(s, stderr); err != nil {
 		return o, err
 	}
+	if o.LeaseDir, err = s.LeaseDir(); err != nil && o.P2P.On() {
+		return o, err
+	}
 	o.AuthorityKey, err = s.Authority()
 	return o, err
 }

@@ -115,6 +115,7 @@ func printStatus(cc *cli.Context, s node.Status) error {
 		if s.Chain.Signing.Held {
 			printf(w, "signing    held by incident %s\n", s.Chain.Signing.Since())
 		}
+		printSynced(w, s.Chain)
 		printBranches(w, s.Chain)
 		if s.Running {
 			printRunning(w, s)
@@ -123,6 +124,20 @@ func printStatus(cc *cli.Context, s node.Status) error {
 			printf(w, "warning    %s\n", warning)
 		}
 	})
+}
+
+// printSynced prints what a node beside others waits for, and what it found out of them.
+func printSynced(w io.Writer, c heads.View) {
+	if x := c.Synced; x != nil {
+		state := "yes"
+		if !x.Synced {
+			state = "no, " + x.Needs
+		}
+		printf(w, "synced     %s\n", state)
+	}
+	if c.Members.Equivocations > 0 {
+		printf(w, "members    %d signed two blocks of one slot, last: %s\n", c.Members.Equivocations, c.Members.Last)
+	}
 }
 
 // printBranches prints what happened beside the head's branch, if anything did.

@@ -82,6 +82,8 @@ type Config struct {
 		PayoutConfirmations uint64
 		DevInterval         time.Duration // zero mines on demand only
 	}
+	// LeaseDirectory is as given: see [Config.LeaseDir].
+	LeaseDirectory string
 	// P2P is the network of nodes: lists of multiaddrs as they were given.
 	P2P struct {
 		Listen    string

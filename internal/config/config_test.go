@@ -349,8 +349,8 @@ func TestFlags(t *testing.T) {
 			t.Errorf("%s: in --help %v", s.Key, shown)
 		}
 	}
-	if got := len(Flags(Data, Log)); got != 6 {
-		t.Errorf("%d flags for data and log, want 6", got)
+	if got := len(Flags(Data, Log)); got != 7 {
+		t.Errorf("%d flags for data and log, want 7", got)
 	}
 }
 

@@ -87,7 +87,7 @@ const maxFeeRate = 1_000_000_000
 
 func feeRate(rate uint64) bool { return rate >= 1 && rate <= maxFeeRate }
 
-var settings = append(append(nodeSettings, p2pSettings...), federationSettings...)
+var settings = append(append(append(nodeSettings, leaseSettings...), p2pSettings...), federationSettings...)
 
 var nodeSettings = []Setting{
 	{

@@ -26,6 +26,8 @@ const (
 	JournalContradicted Code = "journal_contradicted"
 	TurnsFailed         Code = "turns_failed"
 	SlotsPass           Code = "slots_pass"
+	NotSynced           Code = "not_synced"
+	KeyInUse            Code = "key_in_use"
 )
 
 // Kind is what is fixed about a problem.
@@ -49,6 +51,8 @@ var kinds = []Kind{
 	{PegHalted, true, "the peg stands still: Bitcoin left blocks as deep as deposits need", "compare what was minted with Bitcoin, then alys peg resume"},
 	{BitcoinBehind, false, "Bitcoin is not followed to the tip of its node yet", "wait: deposits and payments are late, nothing is lost"},
 	{Syncing, true, "the head is older than the chain's slots allow", "wait, or look at peers and producers"},
+	{KeyInUse, true, "another process signs with this member's authority key", "find and end it: two of them sign two blocks of one slot"},
+	{NotSynced, true, "the node does not know that its head is the federation's, and makes no block", "alys sync status"},
 	{SigningHeld, true, "the node signs nothing since an incident of its journal", "alys signing status"},
 	{ClockStepped, true, "the wall clock moved against the monotonic clock: production is off", "correct the clock, or restart the node"},
 	{BranchExcluded, true, "a longer branch with a quorum excludes the finalised block", "find out which branch the federation follows; it is followed by an operator's decision only"},

@@ -195,6 +195,26 @@ func (l *eventLog) signed(e event) {
 	case *message.SigningReleased:
 		l.write(slog.LevelWarn, e, "signing is on again", "by", m.By, "reason", m.Reason)
 	default:
+		l.members(e)
+	}
+}
+
+// members writes facts about other members.
+func (l *eventLog) members(e event) {
+	switch m := e.Message.(type) {
+	case *message.SyncedChanged:
+		if m.Synced {
+			l.bounded(slog.LevelInfo, e, "synced", "members", m.Members, "quorum", m.Quorum)
+		} else {
+			l.bounded(slog.LevelWarn, e, "not synced: no block is made", "needs", m.Needs)
+		}
+	case *message.SyncAssumed:
+		l.write(slog.LevelWarn, e, "an operator says that this node is synced", "reason", m.Reason)
+	case *message.Equivocation:
+		l.bounded(slog.LevelError, e, "a member signed two blocks of one slot", "authority", m.Authority, "slot", m.Slot, "first", m.First, "second", m.Second)
+	case *message.KeyInUse:
+		l.write(slog.LevelError, e, "another process signs with this member's key", "authority", m.Authority, "slot", m.Slot, "block", m.Root)
+	default:
 		l.write(slog.LevelDebug, e, "fact", "type", e.Message.Type())
 	}
 }

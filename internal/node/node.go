@@ -22,6 +22,7 @@ import (
 	"github.com/AnduroProject/alys-go/actors/supervisor"
 	"github.com/AnduroProject/alys-go/internal/edge/bitcoin"
 	"github.com/AnduroProject/alys-go/internal/edge/engine"
+	"github.com/AnduroProject/alys-go/internal/edge/lease"
 	"github.com/AnduroProject/alys-go/internal/edge/rpc"
 	"github.com/AnduroProject/alys-go/internal/health"
 	"github.com/AnduroProject/alys-go/internal/memo"
@@ -75,6 +76,7 @@ type Node struct {
 	signer      *signerEdge
 	pegSigner   *pegSignerEdge
 	peers       *peersEdge
+	leases      []*lease.Lease
 	recovered   restart.Recovered
 	config      *message.NodeConfigured
 	rules       *spec.Chain
@@ -133,6 +135,9 @@ func (n *Node) open(ctx context.Context) error {
 		return err
 	}
 	if n.config, err = n.configuration(rules, genesis); err != nil {
+		return err
+	}
+	if err := n.takeLeases(n.config, rules); err != nil {
 		return err
 	}
 	n.slot, n.rules, n.genesisRoot = time.Duration(rules.SlotDuration)*time.Millisecond, rules, block.Genesis(rules, *genesis).Block.Root()
@@ -365,5 +370,5 @@ func (n *Node) Close() error {
 	if n.journal != nil {
 		errs = append(errs, n.journal.Close())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, n.endLeases())...)
 }

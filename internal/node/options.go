@@ -33,6 +33,9 @@ type Options struct {
 	// PegSigner makes what signs payments with a member's federation key, which the node
 	// closes; nil for a full node.
 	PegSigner func(*peg.Federation) (pegsigner.Signer, error)
+	// LeaseDir is where the machine's nodes note which journal signs with which key; empty
+	// for a node whose keys concern nobody.
+	LeaseDir string
 	// NotValidator switches off what the chain spec's isValidator asks for.
 	NotValidator bool
 	// Importing makes a node that produces nothing and takes blocks of a legacy store.

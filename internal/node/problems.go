@@ -62,6 +62,12 @@ func (n *Node) chainProblems(c heads.View) map[health.Code]string {
 	if c.Conflict != nil {
 		p[health.FinalityConflict] = c.Conflict.Text
 	}
+	if s := c.Synced; s != nil && !s.Synced {
+		p[health.NotSynced] = "not synced, no block is made: " + clip(s.Needs)
+	}
+	if c.Members.KeyInUse != "" {
+		p[health.KeyInUse] = c.Members.KeyInUse
+	}
 	if c.ClockStepped {
 		p[health.ClockStepped] = "production is off: the wall clock moved against the monotonic clock; correct the clock or restart the node"
 	}

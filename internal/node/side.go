@@ -151,6 +151,7 @@ func (n *Node) adminHandlers() admin.Handlers {
 	return admin.Handlers{
 		Development:  n.development.handlers(),
 		AllowSigning: func(ctx context.Context, reason string) error { return refusal(n.AllowSigning(ctx, reason)) },
+		AssumeSynced: func(ctx context.Context, reason string) error { return refusal(n.AssumeSynced(ctx, reason)) },
 		FollowBranch: func(ctx context.Context, root, reason string) error {
 			return refusal(n.FollowBranch(ctx, root, reason))
 		},

@@ -27,6 +27,9 @@ func ViewOf(s *chain.State) heads.View {
 	}
 	v.Signing.Take(s.Hold)
 	v.Approving = approvingOf(s)
+	if s.Config != nil && s.Config.Peers {
+		v.Synced = &heads.Synced{Synced: s.Gate.Synced, Needs: s.Gate.Needs, Members: s.Gate.Agreeing, Quorum: uint32(s.Spec().Quorum())}
+	}
 	if s.Conflict != nil {
 		v.Fold(s.Conflict)
 	}

@@ -38,6 +38,8 @@ type View struct {
 	Approving    Approving       `json:"approving"`
 	Excluded     *Excluded       `json:"branch_excluded,omitempty"`
 	Conflict     *Conflict       `json:"finality_conflict,omitempty"`
+	Synced       *Synced         `json:"sync,omitempty"` // nil for a node that talks to no others
+	Members      Members         `json:"members"`
 
 	// Carriers are the newest carriers of the head's branch, lowest first. They
 	// belong to whoever folds.
@@ -98,6 +100,8 @@ func (v *View) foldMember(m core.Message) {
 		v.Signing.Take(m.Hold)
 	case *message.SigningReleased:
 		v.Signing.release(m)
+	default:
+		v.foldSynced(m)
 	}
 }
 
@@ -131,6 +135,7 @@ func facts(typ string) core.Message {
 		&message.BlockRefused{}, &message.SlotSkipped{}, &message.WorkQueued{}, &message.WorkDropped{}, &message.ClockStepped{},
 		&message.SigningHeld{}, &message.SigningReleased{}, &message.BlockReverted{}, &message.BranchExcluded{}, &message.BranchDecided{},
 		&message.FinalityConflict{}, &message.ApprovalMade{}, &message.ApprovalWithheld{}, &message.RangeLocked{}, &message.LockEnded{}, &message.StatementMade{},
+		&message.SyncedChanged{}, &message.SyncAssumed{}, &message.Equivocation{}, &message.KeyInUse{},
 	} {
 		if m.Type() == typ {
 			return m

@@ -75,6 +75,12 @@ func (c *Client) AllowSigning(ctx context.Context, reason string) error {
 	return c.post(ctx, "/signing/allow", "reason", allowRequest{Reason: reason}, nil)
 }
 
+// AssumeSynced has the node make blocks although too few members can be asked where the
+// head is; the reason is kept in its journal.
+func (c *Client) AssumeSynced(ctx context.Context, reason string) error {
+	return c.post(ctx, "/sync/assume", "reason", allowRequest{Reason: reason}, nil)
+}
+
 // FollowBranch has the node follow the branch that ends in a block although it
 // excludes the finalised one; the reason is kept in its journal. It returns when the
 // branch is the head's. The error wraps [ErrRefused] when the node does not do it.

@@ -12,6 +12,7 @@
 //	GET  /status                          what Handlers.Status returns
 //	POST /checkpoint {"dir": "/abs/path"} what Handlers.Checkpoint returns; the directory must not exist
 //	POST /signing/allow {"reason": "..."} 200 {"allowed":true} once the decision is in the journal
+//	POST /sync/assume {"reason": "..."}   200 {"assumed":true} once the decision is in the journal
 //	POST /signing/statement {"range_end": "0x..."} 200 {"statement":"2:..."} once it is made
 //	POST /signing/release {"range_end": "0x...", "statements": [...], "reason": "..."} 200 {"released":true}
 //	POST /chain/follow {"root": "0x…", "reason": "..."} 200 {"followed":true} once the branch is the head's

@@ -44,6 +44,9 @@ type Handlers struct {
 	// AllowSigning ends a hold of the node's signature, for a reason that is kept.
 	// An error that wraps [ErrRefused] says that the node could and will not.
 	AllowSigning func(ctx context.Context, reason string) error
+	// AssumeSynced has the node make blocks although too few members can be asked where
+	// the head is. Errors as for AllowSigning.
+	AssumeSynced func(ctx context.Context, reason string) error
 	// FollowBranch has the branch followed that ends in the block with this root, in
 	// hex, although it excludes the finalised block. Errors as for AllowSigning.
 	FollowBranch func(ctx context.Context, root, reason string) error
@@ -132,6 +135,7 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("GET /status", s.status)
 	mux.HandleFunc("POST /checkpoint", s.takeCheckpoint)
 	mux.HandleFunc("POST /signing/allow", s.allowSigning)
+	mux.HandleFunc("POST /sync/assume", s.assumeSynced)
 	mux.HandleFunc("POST /signing/statement", s.makeStatement)
 	mux.HandleFunc("POST /signing/release", s.releaseLock)
 	mux.HandleFunc("POST /chain/follow", s.followBranch)
@@ -236,7 +240,7 @@ func (s *server) takeCheckpoint(w http.ResponseWriter, r *http.Request) {
 	reply(w, v, err)
 }
 
-// allowRequest is the body of POST /signing/allow.
+// allowRequest is the body of POST /signing/allow and of /sync/assume.
 type allowRequest struct {
 	Reason string `json:"reason"`
 }
@@ -249,6 +253,16 @@ func (s *server) allowSigning(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
 	reply(w, map[string]bool{"allowed": true}, s.handlers.AllowSigning(ctx, request.Reason))
+}
+
+func (s *server) assumeSynced(w http.ResponseWriter, r *http.Request) {
+	request, ok := requestOf[allowRequest](w, r, s.handlers.AssumeSynced != nil)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
+	defer cancel()
+	reply(w, map[string]bool{"assumed": true}, s.handlers.AssumeSynced(ctx, request.Reason))
 }
 
 // followRequest is the body of POST /chain/follow and /chain/keep.
