@@ -286,13 +286,14 @@ func (l *lane) rounds(all []*history) {
 	took := make(map[string][]time.Duration)
 	for _, h := range all {
 		for root, made := range h.produced {
-			for _, a := range h.approvals[root] {
-				for _, s := range l.steps {
-					if made.After(s.begin) && made.Before(s.end) && !strings.HasPrefix(s.name, "restart ") {
-						took[s.name] = append(took[s.name], max(0, a.at.Sub(made)))
-					}
+			if len(h.approvals[root]) == 0 {
+				continue
+			}
+			first := h.approvals[root][0]
+			for _, s := range l.steps {
+				if made.After(s.begin) && made.Before(s.end) && !strings.HasPrefix(s.name, "restart ") {
+					took[s.name] = append(took[s.name], max(0, first.at.Sub(made)))
 				}
-				break
 			}
 		}
 	}
