@@ -51,7 +51,7 @@ type Begun struct {
 	Height     uint64    `json:"height"`
 	Root       string    `json:"root"`
 	Index      string    `json:"index"` // SHA-256 that the quorum states
-	Members    []uint8   `json:"members"`
+	Members    []int     `json:"members"`
 	Quorum     int       `json:"quorum"`
 	StateBytes uint64    `json:"state_bytes"`
 	Time       time.Time `json:"time"`
@@ -66,7 +66,7 @@ const (
 // askAgain is the pause between two rounds of asking.
 const askAgain = 2 * time.Second
 
-// Begin makes a data directory, which must not exist or be empty, whose journal begins at
+// Begin makes a data directory, which must not exist or hold the key of the peer id alone, whose journal begins at
 // the newest final block whose state a quorum of the chain's authorities states: that state
 // and the blocks up to it, fetched from peers and checked against the statements. What was
 // fetched stays beside the directory until it is there, so that Begin goes on after an interruption.
@@ -76,11 +76,14 @@ func Begin(ctx context.Context, o BeginOptions) (Begun, error) {
 	if o.Patience == 0 {
 		o.Patience = 10 * time.Minute
 	}
-	if entries, err := os.ReadDir(o.DataDir); err == nil && len(entries) > 0 {
-		return Begun{}, refused("data directory %s is not empty: a node begins at a checkpoint in a new one only", o.DataDir)
+	if err := o.mayBegin(); err != nil {
+		return Begun{}, err
 	}
 	b := &beginning{BeginOptions: o}
 	if err := b.chain(); err != nil {
+		return Begun{}, err
+	}
+	if err := b.keepPeerKey(); err != nil {
 		return Begun{}, err
 	}
 	if err := b.fetch(ctx); err != nil {
@@ -90,6 +93,49 @@ func Begin(ctx context.Context, o BeginOptions) (Begun, error) {
 		return Begun{}, err
 	}
 	return b.begun, fault.Wrap(fault.Fatal, os.RemoveAll(b.DataDir+fetchedSuffix), "removing what was fetched")
+}
+
+// mayBegin refuses a data directory that holds anything but the key of the peer id.
+func (o *BeginOptions) mayBegin() error {
+	entries, err := os.ReadDir(o.DataDir)
+	for _, e := range entries {
+		if err == nil && e.Name() != peerKeyFile {
+			return refused("data directory %s is not empty, it has %s: a node begins at a checkpoint in a new one only", o.DataDir, e.Name())
+		}
+	}
+	return nil
+}
+
+// keepPeerKey has a copy of the key of the peer id beside the data directory before that is
+// replaced.
+func (o *BeginOptions) keepPeerKey() error {
+	key, err := os.ReadFile(filepath.Join(o.DataDir, peerKeyFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	kept := filepath.Clean(o.DataDir) + fetchedSuffix
+	if err == nil {
+		err = os.MkdirAll(kept, 0o700)
+	}
+	if err == nil {
+		err = writeWhole(filepath.Join(kept, peerKeyFile), key, 0o600)
+	}
+	return fault.Wrap(fault.Fatal, err, "key of the peer id")
+}
+
+// takePeerKey puts the kept key into the directory that becomes the data directory.
+func (o *BeginOptions) takePeerKey(dir string) error {
+	key, err := os.ReadFile(filepath.Join(filepath.Clean(o.DataDir)+fetchedSuffix, peerKeyFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = writeWhole(filepath.Join(dir, peerKeyFile), key, 0o600)
+	}
+	if err == nil {
+		err = os.RemoveAll(filepath.Join(o.DataDir, peerKeyFile)) // so that the directory can be replaced
+	}
+	return fault.Wrap(fault.Fatal, err, "key of the peer id")
 }
 
 // beginning is one run of [Begin].
@@ -203,6 +249,9 @@ func (b *beginning) make(ctx context.Context) error {
 	if err := b.write(ctx, dir, states); err != nil {
 		return errors.Join(err, os.RemoveAll(dir))
 	}
+	if err := b.takePeerKey(dir); err != nil {
+		return err
+	}
 	return moveSynced(dir, b.DataDir)
 }
 
@@ -221,7 +270,7 @@ func (b *beginning) write(ctx context.Context, dir string, states *settle.States
 		Quorum: b.committee.Quorum(), StateBytes: total, Time: time.Now().UTC(),
 	}
 	for _, s := range b.agreed.Statements {
-		b.begun.Members = append(b.begun.Members, s.Authority)
+		b.begun.Members = append(b.begun.Members, int(s.Authority))
 	}
 	begun, err := json.Marshal(auditFile{Begun: b.begun, Audited: 0, Statements: b.agreed.Statements})
 	if err != nil {

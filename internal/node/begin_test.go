@@ -103,15 +103,22 @@ func TestBegin(t *testing.T) {
 	if _, err := os.Stat(second); !errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("a directory without a quorum: %v", err)
 	}
+	key := []byte("the key of a peer id") // that a federation's tool made
+	if err := errors.Join(os.MkdirAll(second, 0o700), os.WriteFile(filepath.Join(second, "peer.key"), key, 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	begun, err := beginWith(t, chainName, second, peers[0], peers[2])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if begun.Height != height || !slices.Equal(begun.Members, []uint8{0, 2}) || begun.Quorum != 2 {
+	if begun.Height != height || !slices.Equal(begun.Members, []int{0, 2}) || begun.Quorum != 2 {
 		t.Fatalf("begun with %+v", begun)
 	}
 	if _, err := beginWith(t, chainName, second, peers...); !errors.Is(err, node.ErrRefused) {
 		t.Errorf("a directory that is in use: %v", err)
+	}
+	if have, err := os.ReadFile(filepath.Join(second, "peer.key")); err != nil || !bytes.Equal(have, key) {
+		t.Errorf("the key of the peer id is %q: %v", have, err)
 	}
 	if left, _ := filepath.Glob(second + ".*"); len(left) != 0 {
 		t.Errorf("left behind: %q", left)

@@ -403,7 +403,10 @@ func (r *restoring) mark() error {
 
 // moveSynced gives a directory its final name, durably.
 func moveSynced(from, to string) error {
-	err := os.Rename(from, to)
+	err := os.Remove(to) // an empty one, which os.Rename does not replace
+	if err == nil || errors.Is(err, os.ErrNotExist) {
+		err = os.Rename(from, to)
+	}
 	if err == nil {
 		err = syncDirectory(filepath.Dir(to))
 	}

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -79,11 +78,14 @@ func BeginFromPeers(ctx context.Context, o BeginOptions, net P2POptions, version
 	if !net.On() {
 		return Begun{}, fault.New(fault.Invalid, "a node begins at a checkpoint with peers only: name some with --p2p-boot")
 	}
-	if entries, err := os.ReadDir(o.DataDir); err == nil && len(entries) > 0 {
-		return Begun{}, refused("data directory %s is not empty: a node begins at a checkpoint in a new one only", o.DataDir)
+	if err := o.mayBegin(); err != nil {
+		return Begun{}, err
 	}
 	b := &beginning{BeginOptions: o}
 	if err := b.chain(); err != nil {
+		return Begun{}, err
+	}
+	if err := o.keepPeerKey(); err != nil {
 		return Begun{}, err
 	}
 	key, err := host.Identity(filepath.Join(filepath.Clean(o.DataDir)+fetchedSuffix, peerKeyFile))
