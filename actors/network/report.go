@@ -126,7 +126,7 @@ func (x *turn) tellScore(id string, s Standing, now bool) Standing {
 // sentence does what follows from a score. Members are told about and kept. (docs/peer-scores.md)
 func (x *turn) sentence(id string, p Peer, connected bool, name string, s Standing) {
 	switch {
-	case s.HasAuthority:
+	case s.HasAuthority || x.isMember(id):
 	case s.Score <= conduct.BanAt:
 		x.banByScore(id, p, connected, name, s)
 	case connected && !p.Closing && s.Score <= conduct.DisconnectAt:
@@ -137,6 +137,12 @@ func (x *turn) sentence(id string, p Peer, connected bool, name string, s Standi
 		p.Closing = false
 		x.peers.Set(id, p)
 	}
+}
+
+// isMember reports whether a peer id proved to be a member's, as whatever it is connected now.
+func (x *turn) isMember(id string) bool {
+	s, ok := x.standings.Get(byPeer + id)
+	return ok && s.HasAuthority
 }
 
 func abs(v int64) int64 { return max(v, -v) }
