@@ -65,6 +65,8 @@ type legacy struct {
 	pegIns               counter
 	pegInAmount          prometheus.Gauge
 	bitcoinMonitor       counter
+	discoveredPeers      prometheus.Gauge
+	syncing              counter
 	buildCalls           counter
 	commitCalls          counter
 	rpcRequests          counter
@@ -99,8 +101,8 @@ func (s *Set) registerLegacy(methods []string) {
 	l.lastApproved = s.gauge("last_approved_block", "Height of the last block that this node approved, its own included.")
 	l.blockHeight = s.gauge("chain_block_height", "Height of the head.")
 	l.bitcoinMonitor = s.counter("chain_btc_block_monitor_totals", "Transactions to the federation in Bitcoin blocks: deposits (queued), and those that credit nobody (ignored). One series for all heights.", label{"block_height", []string{unbounded}}, status("queued", "ignored"))
-	s.gauge("chain_discovered_peers", "Peers discovered; 0 in this version.")
-	s.counter("chain_syncing_operation_totals", "Range requests of synchronisation; 0 in this version, and one series for all heights.", label{"start_height", []string{unbounded}}, status(success, failed))
+	l.discoveredPeers = s.gauge("chain_discovered_peers", "Connected peers.")
+	l.syncing = s.counter("chain_syncing_operation_totals", "Range requests of synchronisation; one series for all heights.", label{"start_height", []string{unbounded}}, status(success, failed))
 	l.production = s.counter("chain_block_production_totals", "Slots of ours that gave a block or none.", label{"message_type", []string{"attempted", "pegouts_created"}}, status(success, failed))
 	l.lastFinalized = s.gauge("chain_last_finalized_block", "Height of the block that carries the newest work, as legacy counts it; the finalised height is alys_chain_finalized_height.")
 	l.lastProcessed = s.gauge("chain_last_processed_block", "Height of the block connected last.")

@@ -25,6 +25,7 @@ type Set struct {
 	mu     sync.Mutex // of what facts change
 	legacy legacy
 	own    own
+	peers  peers
 }
 
 // New returns a set with every metric at zero. methods are the names of RPC
@@ -72,6 +73,7 @@ func (s *Set) Fact(m core.Message) {
 	defer s.mu.Unlock()
 	s.legacy.fact(s, m)
 	s.own.fact(m)
+	s.peers.fact(s, m)
 	if f, ok := m.(*message.BlockFinalized); ok {
 		if f.Number > s.own.finalized {
 			s.legacy.hashesProcessed.observe(float64(f.Number - s.own.finalized))
@@ -145,6 +147,10 @@ func (s *Set) Answered(edge core.Edge, request, answer core.Message, took time.D
 				s.own.edgeCannotJudge.inc(string(edge))
 			}
 		}
+	case *message.RangeFetched:
+		s.peers.ranged(s, true)
+	case *message.RangeFailed:
+		s.peers.ranged(s, false)
 	case *message.ForkchoiceUpdated:
 		if m.Status == message.ExecutionUnknown {
 			s.own.edgeCannotJudge.inc(string(edge))

@@ -47,7 +47,7 @@ var edges = []struct {
 	{"bitcoin", false, []string{"follow_bitcoin", "fetch_transaction", "broadcast_transaction"}},
 	{"timer", false, []string{"start_timer"}},
 	{"answer", false, []string{"aux_block", "aux_block_judged", "signing_answer", "operator_answer"}},
-	{"peers", false, []string{"publish_block", "publish_approval", "publish_work", "fetch_blocks"}},
+	{"peers", false, []string{"publish_block", "publish_approval", "publish_work", "publish_signatures", "fetch_blocks", "fetch_range", "fetch_approvals", "fetch_signatures", "guide_connections", "disconnect_peer"}},
 	{"process", false, []string{"stop_process"}},
 }
 
@@ -69,6 +69,7 @@ func (s *Set) registerOwn() {
 	o.blocksReceived = s.counter("chain_blocks_received_total", "Blocks taken in from outside, by origin.", label{"origin", []string{"gossip", "sync", "legacy"}})
 	o.approvalsReceived = s.counter("chain_approvals_received_total", "Approvals taken in from outside.")
 	s.registerBitcoin()
+	s.registerPeers()
 	s.registerEdges()
 }
 
