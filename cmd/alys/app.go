@@ -23,7 +23,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Action:          group,
 		Commands: []*cli.Command{
 			nodeCommand(), replayCommand(), statusCommand(), healthCommand(), logCommand(), signingCommand(), syncCommand(), federationCommand(), keyCommand(), signerCommand(), chainCommand(), journalCommand(), snapshotCommand(),
-			migrateCommand(), simCommand(), devCommand(), devnetCommand(), pegCommand(), configCommand(), versionCommand(),
+			migrateCommand(), simCommand(), devCommand(), devnetCommand(), pegCommand(), p2pCommand(), configCommand(), versionCommand(),
 		},
 		OnUsageError:          usageError,
 		ExitErrHandler:        func(*cli.Context, error) {}, // run decides the code

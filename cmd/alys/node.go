@@ -76,7 +76,7 @@ func nodeOptions(s *settings, stderr io.Writer) (o node.Options, err error) {
 	o.RPCMayFail = s.Origin("rpc.addr").Layer == "default"
 	bitcoinOptions(s, &o)
 	o.SettleEvery = s.P2P.CheckpointEvery
-	o.P2P = node.P2POptions{Listen: bootnode.Split(s.P2P.Listen), Boot: bootnode.Split(s.P2P.Bootnodes), MDNS: s.P2P.MDNS}
+	o.P2P = node.P2POptions{Listen: bootnode.Split(s.P2P.Listen), Boot: bootnode.Split(s.P2P.Bootnodes), MDNS: s.P2P.MDNS, MaxPeers: int(s.P2P.MaxPeers), ListenSlots: uint32(s.P2P.ListenSlots)}
 	if s.Dev {
 		o.DevBitcoin, o.DevBitcoinInterval = true, s.Bitcoin.DevInterval
 		return o, developmentChain(&o)

@@ -172,6 +172,9 @@ func printRunning(w io.Writer, s node.Status) {
 	if s.Peg != nil {
 		printPegLine(w, s.Peg)
 	}
+	if p := s.Peers; p != nil {
+		printf(w, "peers      %d connected, %d members of others (a quorum takes %d), %d legacy, %d known, this one %s\n", p.Connected, p.Members, p.Quorum, p.Legacy, p.Known, p.ID)
+	}
 	printf(w, "producing  %s, blocks %d, slots skipped %d\n", producing, s.Chain.Produced, s.Chain.SlotsSkipped)
 	printf(w, "inbox      %d waiting, %d dropped, %d turns failed\n", s.Inbox, s.Dropped, s.FailedTurns)
 	printf(w, "clock      %s\nmemory     %d MiB\n", clock, s.MemoryMB)

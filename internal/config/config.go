@@ -86,9 +86,11 @@ type Config struct {
 	LeaseDirectory string
 	// P2P is the network of nodes: lists of multiaddrs as they were given.
 	P2P struct {
-		Listen    string
-		Bootnodes string
-		MDNS      bool
+		Listen      string
+		Bootnodes   string
+		MDNS        bool
+		MaxPeers    uint64
+		ListenSlots uint64
 		// CheckpointEvery is the distance of settled states, in blocks.
 		CheckpointEvery uint64
 	}

@@ -27,4 +27,17 @@ var p2pSettings = []Setting{
 		field: func(c *Config) any { return &c.P2P.CheckpointEvery },
 		check: func(c *Config) bool { return c.P2P.CheckpointEvery >= 1 && c.P2P.CheckpointEvery <= 3072 },
 	},
+	{
+		Key: "p2p-max-peers", Group: P2P, Kind: kindInteger, Default: "64",
+		Help: "peers beyond which nobody else is dialled and the least useful are let go; members are kept", Allowed: "1 to 1000",
+		field: func(c *Config) any { return &c.P2P.MaxPeers },
+		check: func(c *Config) bool { return c.P2P.MaxPeers >= 1 && c.P2P.MaxPeers <= 1000 },
+	},
+	{
+		Key: "p2p-listen-slots", Group: P2P, Kind: kindInteger, Default: "2",
+		Help:    "slots of a run that a member listens, for signatures of its own key by another process, before it signs",
+		Allowed: "0 to 1000",
+		field:   func(c *Config) any { return &c.P2P.ListenSlots },
+		check:   func(c *Config) bool { return c.P2P.ListenSlots <= 1000 },
+	},
 }

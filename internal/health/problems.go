@@ -28,6 +28,8 @@ const (
 	SlotsPass           Code = "slots_pass"
 	NotSynced           Code = "not_synced"
 	KeyInUse            Code = "key_in_use"
+	NoPeers             Code = "no_peers"
+	FewMembers          Code = "few_members"
 )
 
 // Kind is what is fixed about a problem.
@@ -61,6 +63,8 @@ var kinds = []Kind{
 	{PaymentsUnsigned, false, "the federation signer does not sign a payment", "look at the signer and its policy; the node asks again by itself"},
 	{DiskLow, false, "disk space runs low", "make room, or move old events: alys journal archive"},
 	{TurnsFailed, false, "turns ended by a panic of their handler", "see the log, and report it"},
+	{NoPeers, false, "no peer is connected", "look at p2p-bootnodes, the network, and the other side"},
+	{FewMembers, false, "fewer members are connected than a quorum takes", "look at the other members, and at alys p2p peers"},
 	{SlotsPass, false, "most slots of ours pass without a block", "see the last reason"},
 }
 

@@ -137,6 +137,10 @@ func (n *Node) configuration(c *spec.Chain, genesis *block.Payload) (*message.No
 		Bitcoin:     n.bitcoin != nil,
 		MinFeeRate:  n.opt.MinFeeRate, MaxFeeRate: n.opt.MaxFeeRate, FallbackFeeRate: n.opt.FallbackFeeRate,
 		PayoutConfirmations: n.opt.PayoutConfirmations,
+		Peers:               n.opt.P2P.On() && !n.opt.Importing, ListenSlots: n.opt.P2P.ListenSlots,
+	}
+	if !m.Peers {
+		m.ListenSlots = 0
 	}
 	if before != nil {
 		switch {
@@ -167,5 +171,8 @@ func (n *Node) takeAuthority(m *message.NodeConfigured, c *spec.Chain) error {
 	}
 	m.HasAuthority, m.Authority = true, uint32(i)
 	m.Producing = m.Judging && !n.opt.Importing
+	if m.Producing && !m.Peers && committee.Len() > 1 {
+		n.log.Warn("this member produces blocks and talks to no other: set p2p-listen or p2p-bootnodes", "members", committee.Len())
+	}
 	return nil
 }

@@ -27,6 +27,9 @@ type P2POptions struct {
 	Boot     []string // multiaddrs, with or without peer id
 	MDNS     bool
 	MaxPeers int // 0 is the edge's default
+	// ListenSlots is how many slots of a run a member listens before its first signature:
+	// [message.NodeConfigured].
+	ListenSlots uint32
 }
 
 // On reports whether this node talks to others.

@@ -38,6 +38,7 @@ import (
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/journal/index"
 	"github.com/AnduroProject/alys-go/journal/witness"
+	"github.com/AnduroProject/alys-go/projections/peers"
 	"github.com/AnduroProject/alys-go/projections/peg"
 	"github.com/AnduroProject/alys-go/snapshot"
 )
@@ -77,6 +78,8 @@ type Node struct {
 	pegSigner   *pegSignerEdge
 	peers       *peersEdge
 	leases      []*lease.Lease
+	record      *peers.Store // of peers; nil without peers, or when it cannot be used
+	peersSeen   peersGlance
 	recovered   restart.Recovered
 	config      *message.NodeConfigured
 	rules       *spec.Chain
@@ -149,6 +152,7 @@ func (n *Node) open(ctx context.Context) error {
 	}
 	n.openIndex()
 	n.openLedger()
+	n.openRecord()
 	if err := n.openNotary(); err != nil {
 		return err
 	}
@@ -365,6 +369,11 @@ func (n *Node) Close() error {
 	if n.ledger != nil {
 		if err := n.ledger.Close(); err != nil {
 			n.log.Warn("closing the ledger of the peg", "error", err)
+		}
+	}
+	if n.record != nil {
+		if err := n.record.Close(); err != nil {
+			n.log.Warn("closing the record of peers", "error", err)
 		}
 	}
 	if n.journal != nil {

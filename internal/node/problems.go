@@ -42,6 +42,7 @@ func (n *Node) problems() map[health.Code]string {
 		p[health.JournalContradicted] = text
 	}
 	n.pegProblems(p)
+	n.peersProblems(p)
 	if failed := n.runtime.Counts().Failed; failed > 0 {
 		p[health.TurnsFailed] = fmt.Sprintf("%d turns failed in this run: see the log, and report it", failed)
 	}

@@ -51,6 +51,9 @@ func (n *Node) sideTasks(ctx context.Context) *sync.WaitGroup {
 	if n.ledger != nil {
 		start("ledger of the peg", n.ledger.Run)
 	}
+	if n.record != nil {
+		start("record of peers", n.record.Run)
+	}
 	if n.rpc != nil {
 		start("RPC", n.rpc.Serve)
 	}
@@ -89,6 +92,7 @@ type Status struct {
 	Execution   ExecutionStatus `json:"execution"`
 	Peg         *peg.Summary    `json:"peg,omitempty"`   // nil while the ledger cannot tell
 	P2P         *P2PStatus      `json:"p2p,omitempty"`   // nil for a node without peers
+	Peers       *PeersStatus    `json:"peers,omitempty"` // nil for a node without the network
 	Scrub       *scrub.Status   `json:"scrub,omitempty"` // nil when it is switched off
 	Audit       *AuditStatus    `json:"audit,omitempty"` // of the blocks before a journal's beginning; nil when it began at genesis
 	Settled     uint64          `json:"settled"`         // height of the newest state that is offered to others
@@ -131,7 +135,7 @@ func (n *Node) Status() Status {
 	if all, err := n.snapshots.List(); err == nil && len(all) > 0 {
 		s.Snapshot = all[0].Sequence
 	}
-	s.Peg, s.P2P = n.glance(), n.peers.status()
+	s.Peg, s.P2P, s.Peers = n.glance(), n.peers.status(), n.peersStatus()
 	s.Audit, s.Settled = n.audit.status(), n.settled.Newest()
 	if n.scrubber != nil {
 		now := n.scrubber.Status()
@@ -165,6 +169,7 @@ func (n *Node) adminHandlers() admin.Handlers {
 		Release: func(ctx context.Context, rangeEnd string, statements []string, reason string) error {
 			return refusal(n.ReleaseLock(ctx, rangeEnd, statements, reason))
 		},
+		Peers:       n.peersHandlers(),
 		Peg:         n.PegAnswer,
 		ResumePeg:   func(ctx context.Context, reason string) error { return refusal(n.ResumePeg(ctx, reason)) },
 		Ready:       func(context.Context) []string { return n.opt.Telemetry.Health.Texts() },

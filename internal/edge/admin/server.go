@@ -37,6 +37,8 @@ const (
 type Handlers struct {
 	// Development is empty unless the node has a Bitcoin chain of its own.
 	Development Development
+	// Peers is empty unless the node talks to others.
+	Peers Peers
 	// Status describes the node; the value is answered as JSON.
 	Status func(ctx context.Context) (any, error)
 	// Checkpoint copies the journal to dir, an absolute path that does not exist.
@@ -141,6 +143,7 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST /chain/follow", s.followBranch)
 	mux.HandleFunc("POST /chain/keep", s.keepToBranch)
 	s.handlers.Development.routes(mux)
+	s.handlers.Peers.routes(mux)
 	mux.HandleFunc("POST /peg/{question}", s.peg)
 	mux.HandleFunc("POST /peg/resume", s.resumePeg)
 	mux.HandleFunc("POST /snapshot", s.takeSnapshot)

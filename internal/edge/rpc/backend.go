@@ -8,6 +8,7 @@ import (
 
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
+	"github.com/AnduroProject/alys-go/projections/peers"
 )
 
 // Backend is what a node offers. Its methods may be called from any goroutine;
@@ -46,6 +47,10 @@ type Backend interface {
 	JournalFind(ctx context.Context, q EventQuery, maxBytes int) (*EventPage, error)
 
 	PegBackend
+
+	// Peers and Bans read the record of peers.
+	Peers(q peers.Query) (*peers.List, error)
+	Bans() (*peers.Bans, error)
 
 	// Status is what alys status --json shows, and Health what /readyz does.
 	Status(ctx context.Context) (json.RawMessage, error)

@@ -30,6 +30,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
 	"github.com/AnduroProject/alys-go/internal/protocol/vectors"
+	"github.com/AnduroProject/alys-go/projections/peers"
 	pegledger "github.com/AnduroProject/alys-go/projections/peg"
 )
 
@@ -46,6 +47,7 @@ const (
 type chainBackend struct {
 	deposit string
 	ledger  *pegledger.Ledger
+	record  *peers.Store
 	// notSynced is why no deposit address is given; nil for nothing.
 	notSynced []string
 	blocks    []*rpc.Block // by height
@@ -75,7 +77,7 @@ func legacyBackend(t testing.TB) *chainBackend {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &chainBackend{ledger: pegLedger(t), byRoot: map[common.Hash]*rpc.Block{}, state: miner.New().NewState()}
+	b := &chainBackend{ledger: pegLedger(t), record: peersRecord(t), byRoot: map[common.Hash]*rpc.Block{}, state: miner.New().NewState()}
 	federation, err := peg.NewFederation(c.FederationKeys)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+
+	"github.com/AnduroProject/alys-go/projections/peers"
 )
 
 // method is one row of the table that answers, and that rpc.discover and the page
@@ -106,6 +108,16 @@ func nodeMethods() []method {
 			name: "node_health", summary: "Whether the node can do its work, and what is in the way.",
 			params: noParams{}, result: Health{}, errors: []int{codeUnavailable}, example: `[]`,
 			call: (*Server).nodeHealth,
+		},
+		{
+			name: "node_peers", summary: "Peers with their scores, members first: the connected ones, or with those that were met before.",
+			params: peers.Query{}, result: peers.List{}, errors: []int{codeUnavailable}, example: `{"connected":true,"limit":1}`,
+			call: (*Server).nodePeers,
+		},
+		{
+			name: "node_bans", summary: "Bans of peers and addresses that are in force.",
+			params: noParams{}, result: peers.Bans{}, errors: []int{codeUnavailable}, example: `[]`,
+			call: (*Server).nodeBans,
 		},
 		{
 			name: "rpc.discover", summary: "This description, as OpenRPC.",
