@@ -62,7 +62,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	listed := make(map[string]bool)
-	for _, m := range regexp.MustCompile("\\| `(alys_[a-z_]+)` \\|").FindAllStringSubmatch(page(t, "docs/operator.md"), -1) {
+	for _, m := range regexp.MustCompile("\\| `(alys_[a-z0-9_]+)` \\|").FindAllStringSubmatch(page(t, "docs/operator.md"), -1) {
 		listed[m[1]] = true
 	}
 	for _, f := range families {

@@ -132,7 +132,11 @@ func printPeer(w io.Writer, p *peers.Peer) {
 	}
 	for _, c := range p.History {
 		text := c.What
-		if c.Until != "" {
+		switch c.Until {
+		case "":
+		case "for ever":
+			text += " for ever"
+		default:
 			text += " until " + c.Until
 		}
 		if c.Reason != "" {
