@@ -84,12 +84,16 @@ func (n *Network) guide(m *message.GuideConnections) {
 	n.host.Guide(bans, known)
 }
 
+// disconnect does not wait: a peer that takes no goodbye would hold up what is published
+// after it, for seconds each time.
 func (n *Network) disconnect(m *message.DisconnectPeer) {
-	id, err := peer.Decode(m.Peer)
-	if err == nil {
-		err = n.ours.Disconnect(id, format.GoodbyeScore, m.Reason)
-	}
-	if err != nil {
-		n.log.Debug("peer is not disconnected", "peer", m.Peer, "error", err)
-	}
+	n.asks.always(func(context.Context) {
+		id, err := peer.Decode(m.Peer)
+		if err == nil {
+			err = n.ours.Disconnect(id, format.GoodbyeScore, m.Reason)
+		}
+		if err != nil {
+			n.log.Debug("peer is not disconnected", "peer", m.Peer, "error", err)
+		}
+	})
 }

@@ -27,6 +27,7 @@ func (n *Network) publishBlock(ctx context.Context, m *message.PublishBlock) {
 		n.log.Error("own block is not published", "block", root, "error", err)
 		return
 	}
+	n.admit.Publishing(root)
 	data := (&gossip.ConsensusBlock{Signed: signed}).Encode()
 	if len(data) > gossip.MaxData {
 		n.counts.largeBlocks.Add(1)

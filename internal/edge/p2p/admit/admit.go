@@ -224,13 +224,27 @@ func (a *Admitter) judge(h Heard) (m Message, good string, no *refusal) {
 	}
 	switch decoded := decoded.(type) {
 	case *gossip.ApproveBlock:
-		return a.judgeApproval(decoded)
+		m, good, no = a.judgeApproval(decoded)
+		if no == nil && a.blocks.Contains(decoded.Root) {
+			return m, good, nil // of a block of now, there are no more of these than members
+		}
 	case *gossip.QueuePow:
-		return a.judgeWork(decoded)
+		m, good, no = a.judgeWork(decoded)
 	case *gossip.PegoutSignatures:
-		return a.judgeSignatures(decoded)
+		m, good, no = a.judgeSignatures(decoded)
 	default:
 		return nil, "", refuse(message.ActMalformed, "a message of unknown kind on %s", h.Topic)
+	}
+	if m != nil && !a.buckets.takeUnproven(h.Topic, len(h.Data)) {
+		return nil, "", drop("", "more on %s than is taken in of all peers together", h.Topic)
+	}
+	return m, good, no
+}
+
+// Publishing makes a block of our own one whose approvals are waited for.
+func (a *Admitter) Publishing(root common.Hash) {
+	if !a.blocks.Contains(root) {
+		a.blocks.Add(root, aura.None())
 	}
 }
 

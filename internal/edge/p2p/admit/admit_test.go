@@ -186,7 +186,8 @@ func TestBlocks(t *testing.T) {
 		{"another block under the same signature", other(func(s *block.Signed) { s.Block.Payload.GasLimit++ }), admit.Refuse, message.ActInvalidSignature},
 		{"genesis", other(func(s *block.Signed) { s.Block.ParentHash = [32]byte{} }), admit.Refuse, message.ActInvalidBlock},
 		{"ahead as far as clocks go", signed(t, chain, now+2*second, 0), admit.Forward, message.ActBlock},
-		{"far ahead", signed(t, chain, now+20*second, 0), admit.Refuse, message.ActFarSlot},
+		{"ahead of who passes it on by a little less", signed(t, chain, now+16*second, 0), admit.Drop, ""},
+		{"far ahead", signed(t, chain, now+40*second, 0), admit.Refuse, message.ActFarSlot},
 		{"of the last slot there is", signed(t, chain, ^uint64(0), 0), admit.Refuse, message.ActFarSlot},
 		{"long past", signed(t, chain, 1, 0), admit.Drop, ""},
 	} {

@@ -92,8 +92,12 @@ func (a *Admitter) checkSlot(signed *block.Signed, root common.Hash) *refusal {
 	now := a.opt.Clock().UnixMilli()
 	duration := max(a.opt.Chain.SlotDuration, 1)
 	slotAt := func(t int64) uint64 { return aura.SlotAt(uint64(max(t, 0)), duration) }
-	if latest := slotAt(now + ahead.Milliseconds()); signed.Block.Slot > latest {
+	if latest := slotAt(now + 2*ahead.Milliseconds()); signed.Block.Slot > latest {
 		return refuse(message.ActFarSlot, "block %s of slot %d, %d slots ahead of now", root, signed.Block.Slot, signed.Block.Slot-slotAt(now))
+	}
+	if signed.Block.Slot > slotAt(now+ahead.Milliseconds()) {
+		// Whoever passed it on may have a clock that is ahead of ours by less than that.
+		return drop("", "block %s of slot %d is early", root, signed.Block.Slot)
 	}
 	past := max(behind, behindSlots*time.Duration(duration)*time.Millisecond)
 	if earliest := slotAt(now - past.Milliseconds()); signed.Block.Slot < earliest {

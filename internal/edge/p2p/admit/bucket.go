@@ -25,15 +25,46 @@ var allowances = map[string]allowance{
 	gossip.TopicPegoutSignatures: {10, 100},
 }
 
-// buckets holds the token buckets of peers, the latest of them.
+// unproven is how much is taken in of all peers together of what anybody can make without
+// end: signatures of payments and proofs of work that cannot be judged here, and approvals
+// of blocks that were not heard of, which may be any old ones. It is below what one peer is
+// allowed, so that a node that passes on what many strangers send is not taken for one that
+// sends too much; and it bounds what strangers add to the journal. What is dropped is asked
+// for again.
+var unproven = map[string]allowance{
+	gossip.TopicApproveBlock:     {30, 200},
+	gossip.TopicQueuePow:         {1, 10},
+	gossip.TopicPegoutSignatures: {5, 50},
+}
+
+// unprovenBytes is the same for their bytes.
+var unprovenBytes = allowance{16 << 10, 1 << 20}
+
+// buckets holds the token buckets of peers, the latest of them, and those of all together.
 type buckets struct {
-	now func() time.Time
-	mu  sync.Mutex
-	of  lru.BasicLRU[string, map[string]*rate.Limiter]
+	now   func() time.Time
+	all   map[string]*rate.Limiter
+	bytes *rate.Limiter
+
+	mu sync.Mutex
+	of lru.BasicLRU[string, map[string]*rate.Limiter]
 }
 
 func newBuckets(now func() time.Time) *buckets {
-	return &buckets{now: now, of: lru.NewBasicLRU[string, map[string]*rate.Limiter](maxPeers)}
+	b := &buckets{
+		now: now, of: lru.NewBasicLRU[string, map[string]*rate.Limiter](maxPeers),
+		all: make(map[string]*rate.Limiter, len(unproven)), bytes: rate.NewLimiter(unprovenBytes.rate, unprovenBytes.burst),
+	}
+	for topic, a := range unproven {
+		b.all[topic] = rate.NewLimiter(a.rate, a.burst)
+	}
+	return b
+}
+
+// takeUnproven reports whether there is room for one more that nothing is known of.
+func (b *buckets) takeUnproven(topic string, size int) bool {
+	limiter := b.all[topic]
+	return limiter != nil && limiter.AllowN(b.now(), 1) && b.bytes.AllowN(b.now(), size)
 }
 
 // take reports whether a peer may bring one more.
