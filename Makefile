@@ -66,6 +66,10 @@ sim: ## Federations of 3, 4 and 7 members through crashes, partitions and lies, 
 	ALYS_SIM_SEEDS=$(SEEDS) ALYS_SIM_FIRST=$(FIRST) $(GO) test -count=1 -timeout 60m -v -run '^TestFederation$$' ./internal/sim
 	ALYS_SIM_MUTANTS=30 $(GO) test -count=1 -timeout 60m -v -run "^TestMutants$$" ./internal/sim
 
+.PHONY: byzantine
+byzantine: ## A hostile peer in some thirty ways against the real edge of peers and the real cores
+	$(GO) run ./internal/sim/byzantine
+
 # Scenarios of reorg, and seeds that each deliberate bug may take.
 RUNS        ?= 20000
 MUTANT_RUNS ?= 3000

@@ -205,6 +205,7 @@ func (e *peersState) begin() {
 func (e *peersState) met(peer int, head, finalized message.BlockID, inbound bool) {
 	w := e.p.m.w
 	e.heard[peer] = &status{head: head, finalized: finalized}
+	w.oracle.looksAround(e.p)
 	e.input(&message.PeerConnected{
 		Peer: peerID(peer), Address: "/ip4/" + address(peer) + "/tcp/55444", Inbound: inbound,
 		Agent: "alys-sim", Protocol: 1, HasAuthority: peer < len(w.members), Authority: authority(peer, len(w.members)),
@@ -263,6 +264,7 @@ func (e *peersState) fact(m core.Message) {
 	switch f := m.(type) {
 	case *message.HeadChanged:
 		e.head = message.BlockID{Root: f.Root, Number: f.Number}
+		e.p.m.w.oracle.looksAround(e.p)
 	case *message.BlockFinalized:
 		e.finalized = message.BlockID{Root: f.Root, Number: f.Number}
 	default:

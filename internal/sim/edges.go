@@ -87,11 +87,11 @@ func (p *process) sign(r actors.Request) {
 	})
 }
 
-// signs notes a signature, for which a member has listened before: only blocks of slots
-// before its start were asked for in a life before this one.
+// signs notes a signature, for which a member has listened before, unless its clock jumped
+// meanwhile: only blocks of slots before its start were asked for in a life before this one.
 func (p *process) signs(at uint64, root common.Hash) {
-	since := p.m.wall() - p.wallAtStart
-	if p.m.honest() && int64(at) > p.wallAtStart/slot && since < int64(p.m.w.plan.listen)*slot {
+	since := p.m.w.now - p.started
+	if p.m.honest() && p.steps == p.m.steps && int64(at) > p.wallAtStart/slot && since < int64(p.m.w.plan.listen)*slot {
 		p.m.w.fail("listening", []*member{p.m}, "member %d signs %s of slot %d %.1f s after its start, and has to listen for %d slots",
 			p.m.index, name(root), at, float64(since)/1000, p.m.w.plan.listen)
 		return

@@ -33,6 +33,7 @@ type member struct {
 	away      int            // reasons why the layer does not answer
 	skew      int64          // of the wall clock against true time, milliseconds
 	signer    signer         // knows every signature that ever left
+	steps     int            // of the wall clock so far
 	dishonest *dishonest     // nil for an honest member
 	process   *process       // nil while it is down
 	recent    recentTurns

@@ -23,6 +23,7 @@ type process struct {
 	started   int64 // true time, for the monotonic clock
 
 	wallAtStart int64
+	steps       int     // of the member's clock until then
 	worked      int64   // until when its processor is at work, microseconds
 	rounds      []round // that are measured, oldest first
 
@@ -49,7 +50,7 @@ type turn struct {
 
 func newProcess(m *member, j *journal.Journal, store *snapshot.Store, r restart.Recovered) *process {
 	p := &process{
-		m: m, journal: j, snapshots: store, machine: r.Machine, started: m.w.now, wallAtStart: m.wall(),
+		m: m, journal: j, snapshots: store, machine: r.Machine, started: m.w.now, wallAtStart: m.wall(), steps: m.steps,
 		released: r.Machine.Sequence(), requests: map[uint64]func(core.Message){},
 	}
 	p.engine.p, p.snap.p = p, p

@@ -87,10 +87,12 @@ func (w *world) stepClock() {
 	m := w.members[r.IntN(len(w.members))]
 	by := one(r, int64(-30), -5, 5, 30) * slot / 2
 	m.skew += by
+	m.steps++
 	w.tell("the clock of m%d steps by %d ms", m.index, by)
 	w.after(2*slot+r.Int64N(15*slot), "clock", m.index, func() {
 		if !w.healed {
 			m.skew -= by
+			m.steps++
 		}
 	})
 }
