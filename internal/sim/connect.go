@@ -177,6 +177,7 @@ type peersState struct {
 	reporting       bool
 	bans            []message.PeerBan
 	seen            map[any]bool
+	signed          map[int][]common.Hash // blocks that members were heard to have signed, the latest
 }
 
 // status is what a peer told, and whether it has to be reported.
@@ -189,7 +190,7 @@ type status struct {
 // newPeers knows what the journal holds, and nobody.
 func newPeers(p *process) peersState {
 	s := p.machine.State(chain.ID).(*chain.State)
-	return peersState{p: p, heard: map[int]*status{}, seen: map[any]bool{}, head: s.Head, finalized: s.Finalized}
+	return peersState{p: p, heard: map[int]*status{}, seen: map[any]bool{}, signed: map[int][]common.Hash{}, head: s.Head, finalized: s.Finalized}
 }
 
 // begin dials everybody.
@@ -329,6 +330,13 @@ func (e *peersState) act(peer int, kind string) {
 	}
 	s.acts[at].Count++
 	e.reportSoon()
+}
+
+// heardSigned notes that a member signed a block.
+func (e *peersState) heardSigned(member int, root common.Hash) {
+	const kept = 16
+	list := e.signed[member]
+	e.signed[member] = append(list[max(0, len(list)-kept):len(list):len(list)], root)
 }
 
 // first reports whether something was not seen in this life before.

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
@@ -41,23 +43,28 @@ func (o *oracle) mayProduce(p *process, g *gate) bool {
 	if own == nil {
 		return false
 	}
-	heads, told, same := []common.Hash{own.root}, 1, true
+	heads, told, same := [][]common.Hash{{own.root}}, 1, true
 	for peer := range n {
-		s := p.peers.heard[peer]
-		if s == nil {
+		if peer == p.m.index {
 			continue
 		}
-		told++
-		heads = append(heads, s.head.Root)
-		same = same && s.head.Root == own.root
+		at := o.signedBy(p, peer)
+		if s := p.peers.heard[peer]; s != nil {
+			told++
+			at = append(at, s.head.Root)
+		}
+		if len(at) > 0 {
+			heads = append(heads, at)
+			same = same && slices.Contains(at, own.root)
+		}
 	}
 	if same && told >= max(min(2, n), n-quorum+1) || g.assumed && told < quorum {
 		return true
 	}
 	for base, low := own, own.number; base != nil && base.number+mostBehind >= low; base = o.w.blocks.get(base.parent) {
 		agree := 0
-		for _, head := range heads {
-			if o.stands(head, base) {
+		for _, at := range heads {
+			if slices.ContainsFunc(at, func(head common.Hash) bool { return o.stands(head, base) }) {
 				agree++
 			}
 		}
@@ -66,6 +73,20 @@ func (o *oracle) mayProduce(p *process, g *gate) bool {
 		}
 	}
 	return false
+}
+
+// signedBy is the newest block that a member was heard in this life to have signed, if its
+// slot is not longer past than two turns of all members.
+func (o *oracle) signedBy(p *process, member int) []common.Hash {
+	newest := uint64(0)
+	var at []common.Hash
+	for _, root := range p.peers.signed[member] {
+		b := o.w.blocks.get(root)
+		if b != nil && b.slot >= newest && b.slot+2*uint64(o.w.opt.Members) >= uint64(p.m.wall())/slot {
+			newest, at = b.slot, []common.Hash{root}
+		}
+	}
+	return at
 }
 
 // stands reports whether a head is a block or just above it.

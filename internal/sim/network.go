@@ -190,6 +190,7 @@ func (p *process) receiveBlocks(origin string, from int, blocks ...record.Conten
 	}
 	for _, c := range blocks {
 		m.Blocks = append(m.Blocks, message.Block{Signed: c})
+		p.heardAuthor(c)
 	}
 	if d := p.m.dishonest; d != nil {
 		d.received(blocks)
@@ -197,7 +198,26 @@ func (p *process) receiveBlocks(origin string, from int, blocks ...record.Conten
 	p.input(chain.ID, m)
 }
 
-func (p *process) receiveApproval(m *message.ApprovalReceived) { p.input(chain.ID, m) }
+// heardAuthor notes who signed a block that one member alone has signed.
+func (p *process) heardAuthor(c record.Content) {
+	w := p.m.w
+	signed, root, err := w.work.Decode(c.Data)
+	if err != nil || signed.Approvals.CountReal(w.opt.Members) != 1 || w.work.Verify(w.committee, signed.Approvals, root) != nil {
+		return
+	}
+	for i := range w.opt.Members {
+		if signed.Approvals.Has(i) {
+			p.peers.heardSigned(i, root)
+		}
+	}
+}
+
+func (p *process) receiveApproval(m *message.ApprovalReceived) {
+	if p.m.w.work.VerifyApproval(p.m.w.committee, aura.Approval{Authority: m.Authority, Signature: m.Signature}, m.Root) == nil {
+		p.peers.heardSigned(int(m.Authority), m.Root)
+	}
+	p.input(chain.ID, m)
+}
 
 // Fetching: how many peers an edge asks, one after the other, and how many blocks
 // one answer holds.
