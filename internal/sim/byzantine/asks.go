@@ -96,8 +96,8 @@ var asking = []behaviour{
 		return nil
 	})},
 	{"mute", "a head far ahead, and no answer to any request", message.ActTimeout, serves(func(a *attacker, _ network.Stream, _ *peer.Range) { <-a.ctx.Done() })},
-	{"drip", "an answer of one byte a second", "", serves(func(a *attacker, s network.Stream, m *peer.Range) {
-		for _, b := range a.asked(m)[0] {
+	{"drip", "an answer of one byte a second", message.ActTimeout, serves(func(a *attacker, s network.Stream, m *peer.Range) {
+		for _, b := range peer.AppendFrame(nil, &peer.Block{Signed: a.asked(m)[0]}) {
 			if _, err := s.Write([]byte{b}); err != nil {
 				return
 			}

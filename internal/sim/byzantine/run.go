@@ -203,6 +203,7 @@ func heap() int64 {
 func startMeter() *meter {
 	runtime.GC()
 	m := &meter{goroutines: runtime.NumGoroutine(), heap: heap(), end: make(chan struct{}), ended: make(chan struct{})}
+	m.most, m.mostHeap = m.goroutines, m.heap
 	go func() {
 		defer close(m.ended)
 		tick := time.NewTicker(50 * time.Millisecond)
