@@ -31,7 +31,7 @@ const (
 const (
 	systemMemory      = 256 << 20
 	transientMemory   = 32 << 20
-	transientStreams  = 256
+	transientStreams  = 2048
 	transientConns    = 64
 	streamsPerPeerAvg = 32
 )
@@ -41,16 +41,19 @@ const (
 func resources(maxPeers int) (network.ResourceManager, error) {
 	// Twice as many connections as peers: both ends may dial at the same time.
 	conns := 2*maxPeers + transientConns
+	// A quarter of everything is for what this side opens: strangers who take all that is for
+	// those who come leave room to dial members, and to ask and gossip to them.
+	inbound := func(all int) rcmgr.LimitVal { return rcmgr.LimitVal(all - all/4) }
 	limits := rcmgr.PartialLimitConfig{
 		System: rcmgr.ResourceLimits{
-			Conns: rcmgr.LimitVal(conns), ConnsInbound: rcmgr.LimitVal(conns), ConnsOutbound: rcmgr.LimitVal(conns),
+			Conns: rcmgr.LimitVal(conns), ConnsInbound: inbound(conns), ConnsOutbound: rcmgr.LimitVal(conns),
 			FD:      rcmgr.LimitVal(conns),
-			Streams: rcmgr.LimitVal(conns * streamsPerPeerAvg), StreamsInbound: rcmgr.LimitVal(conns * streamsPerPeerAvg), StreamsOutbound: rcmgr.LimitVal(conns * streamsPerPeerAvg),
+			Streams: rcmgr.LimitVal(conns * streamsPerPeerAvg), StreamsInbound: inbound(conns * streamsPerPeerAvg), StreamsOutbound: rcmgr.LimitVal(conns * streamsPerPeerAvg),
 			Memory: rcmgr.LimitVal64(systemMemory),
 		},
 		Transient: rcmgr.ResourceLimits{
-			Conns: transientConns, ConnsInbound: transientConns, ConnsOutbound: transientConns, FD: transientConns,
-			Streams: transientStreams, StreamsInbound: transientStreams, StreamsOutbound: transientStreams,
+			Conns: transientConns, ConnsInbound: inbound(transientConns), ConnsOutbound: transientConns, FD: transientConns,
+			Streams: transientStreams, StreamsInbound: inbound(transientStreams), StreamsOutbound: transientStreams,
 			Memory: transientMemory,
 		},
 		PeerDefault: rcmgr.ResourceLimits{
