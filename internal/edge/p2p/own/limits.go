@@ -14,6 +14,8 @@ const (
 	servedAtOnce     = 64 // requests of all peers
 	requestsASecond  = 20
 	requestsAtOnce   = 60
+	sessionsASecond  = 0.2 // each is told of as a peer that goes and comes, which is kept for ever
+	sessionsAtOnce   = 8
 	maxRemembered    = 4096 // peers whose rate is remembered
 	maxLargeBytes    = 64 << 20
 	maxLargeAtOnce   = 4
@@ -30,8 +32,9 @@ type limits struct {
 
 // allowance is what one peer has.
 type allowance struct {
-	rate    *rate.Limiter
-	streams map[protocol.ID]int
+	rate     *rate.Limiter
+	sessions *rate.Limiter
+	streams  map[protocol.ID]int
 }
 
 func newLimits() *limits { return &limits{peers: map[libp2p.ID]*allowance{}} }
@@ -49,16 +52,20 @@ func (l *limits) of(id libp2p.ID) *allowance {
 			}
 		}
 	}
-	a := &allowance{rate: rate.NewLimiter(requestsASecond, requestsAtOnce), streams: map[protocol.ID]int{}}
+	a := &allowance{
+		rate:     rate.NewLimiter(requestsASecond, requestsAtOnce),
+		sessions: rate.NewLimiter(sessionsASecond, sessionsAtOnce),
+		streams:  map[protocol.ID]int{},
+	}
 	l.peers[id] = a
 	return a
 }
 
-// request reports whether a peer may make one more request now.
-func (l *limits) request(id libp2p.ID) bool {
+// session reports whether a peer may open one more session now.
+func (l *limits) session(id libp2p.ID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.of(id).rate.Allow()
+	return l.of(id).sessions.Allow()
 }
 
 // verdict on one more stream.

@@ -110,6 +110,29 @@ func TestRogueSessions(t *testing.T) {
 	}
 }
 
+// Who opens one session after the other on a connection is told of as coming and going a few
+// times only: each time is kept for ever.
+func TestRogueComesAndGoes(t *testing.T) {
+	v := start(t, "victim", nil)
+	r := newRogue(t, v, false)
+	for r.host.ID() > v.host.ID() { // else the session is the victim's to open
+		r = newRogue(t, v, false)
+	}
+	const times = 40
+	for i := range times {
+		s := r.open(own.Session)
+		r.write(s, &peer.Hello{Version: 1, ChainID: rules().ChainID, Genesis: genesis})
+		_, err := peer.ReadFrame(bufio.NewReader(s), peer.KindHello)
+		if i == 0 && err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "a note of it", func() bool { return strings.Contains(v.notes(), "act spam") })
+	if n := strings.Count(v.notes(), "joined"); n > times/2 {
+		t.Errorf("%d of %d sessions are told of", n, times)
+	}
+}
+
 func repeat(r *rogue, m peer.Message) {
 	for range 100_000 {
 		if _, err := r.session.Write(peer.AppendFrame(nil, m)); err != nil {

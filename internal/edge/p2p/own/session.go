@@ -67,8 +67,13 @@ func (n *Network) open(id libp2p.ID) {
 // accept takes a session that a peer opens.
 func (n *Network) accept(stream network.Stream) {
 	id := stream.Conn().RemotePeer()
-	if !opens(id, n.host.ID()) || !n.limits.request(id) {
-		n.act(id, message.ActProtocol, "opens a session that is not its to open, or too often")
+	if !opens(id, n.host.ID()) {
+		n.act(id, message.ActProtocol, "opens a session that is not its to open")
+		_ = stream.Reset()
+		return
+	}
+	if !n.limits.session(id) { // a bad line brings it here, too
+		n.act(id, message.ActSpam, "more sessions than the rate allows")
 		_ = stream.Reset()
 		return
 	}
