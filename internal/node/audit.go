@@ -21,6 +21,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/internal/protocol/spec"
 	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/projections/connected"
 )
 
 // auditName is the file of a data directory whose journal begins at a stated block.
@@ -128,7 +129,7 @@ func (a *audit) run(ctx context.Context, j *journal.Journal, rules *spec.Chain, 
 			break
 		}
 		for i := range e.Outputs {
-			fact, err := connectedFact(&e.Outputs[i])
+			fact, err := connected.Fact(&e.Outputs[i])
 			if err != nil {
 				return err
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/record"
 	"github.com/AnduroProject/alys-go/journal"
 	"github.com/AnduroProject/alys-go/journal/index"
+	"github.com/AnduroProject/alys-go/projections/connected"
 )
 
 // keepRecent is how many blocks of the head's branch are found without the index.
@@ -136,20 +137,25 @@ func (n *Node) blockAt(ctx context.Context, number uint64) (*foundBlock, error) 
 
 // connectedAt asks the index for the last block that was connected at a height: at
 // and below the head it is the one of the head's branch.
-func (n *Node) connectedAt(ctx context.Context, number uint64) (s stored, found bool, err error) {
-	err = n.search(ctx, index.Any{Height(number)}, index.Any{index.Fact((&message.BlockConnected{}).Type())}, func(e *journal.Event) (bool, error) {
-		for i := range e.Outputs {
-			m, err := connectedFact(&e.Outputs[i])
-			if err != nil {
-				return false, err
-			}
-			if m != nil && m.Number == number {
-				s, found = stored{m.Root, journal.Hash(m.Signed.Hash)}, true // the last of a reorganisation counts
-			}
-		}
-		return !found, nil
-	})
-	return s, found, err
+func (n *Node) connectedAt(ctx context.Context, number uint64) (stored, bool, error) {
+	r, err := n.connected()
+	if err != nil {
+		return stored{}, false, err
+	}
+	b, sequence, err := r.Last(ctx, number)
+	return stored{b.Root, b.Signed}, sequence > 0, err
+}
+
+// connected reads which blocks the head's branch has below the recent ones.
+func (n *Node) connected() (*connected.Reader, error) {
+	if n.index == nil {
+		return nil, noIndex()
+	}
+	return &connected.Reader{Index: n.index, Height: Height}, nil
+}
+
+func noIndex() error {
+	return fault.New(fault.Temporary, "the journal is not indexed in this run: only the last %d blocks are found; the log of the start says why", keepRecent)
 }
 
 // blockOf returns a block by its root, on the head's branch or beside it. The facts of
@@ -159,7 +165,7 @@ func (n *Node) blockOf(ctx context.Context, root common.Hash) (*foundBlock, erro
 	found := false
 	err := n.search(ctx, index.Any{BlockHash(root)}, index.Any{index.Fact((&message.BlockConnected{}).Type())}, func(e *journal.Event) (bool, error) {
 		for i := range e.Outputs {
-			m, err := connectedFact(&e.Outputs[i])
+			m, err := connected.Fact(&e.Outputs[i])
 			if err != nil {
 				return false, err
 			}
@@ -205,7 +211,7 @@ func (n *Node) receivedBlock(e *journal.Event, root common.Hash) (journal.Hash, 
 // search gives the events that meet both conditions, the newest first, until each returns false.
 func (n *Node) search(ctx context.Context, a, b index.Any, each func(*journal.Event) (more bool, err error)) error {
 	if n.index == nil {
-		return fault.New(fault.Temporary, "the journal is not indexed in this run: only the last %d blocks are found; the log of the start says why", keepRecent)
+		return noIndex()
 	}
 	results, err := n.index.Find(ctx, index.Query{All: []index.Any{a, b}, Reverse: true})
 	if err != nil {
@@ -218,16 +224,6 @@ func (n *Node) search(ctx context.Context, a, b index.Any, each func(*journal.Ev
 		}
 	}
 	return results.Err()
-}
-
-// connectedFact decodes an output that is the fact of a connected block; nil for any
-// other.
-func connectedFact(o *journal.Output) (*message.BlockConnected, error) {
-	m := &message.BlockConnected{}
-	if o.Kind != journal.KindFact || o.Type != m.Type() {
-		return nil, nil
-	}
-	return m, message.Decode(m, o.Schema, o.Payload, nil)
 }
 
 // queuedHeader returns the proof that waits to be carried, nil when none does.

@@ -18,7 +18,6 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
 	"github.com/AnduroProject/alys-go/internal/protocol/fault"
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
-	"github.com/AnduroProject/alys-go/journal"
 )
 
 // P2POptions are those of the network of nodes. Without Listen and Boot there is none.
@@ -165,42 +164,6 @@ type chainSource struct{ n *Node }
 func (s chainSource) Status() (head, finalized message.BlockID, synced bool) {
 	v := s.n.view.snapshot()
 	return v.Head, v.Finalized, s.n.peers.synced.Load()
-}
-
-// Blocks implements p2p.Source.
-func (s chainSource) Blocks(ctx context.Context, from uint64, each func(signed []byte) error) error {
-	for number := from; ; number++ {
-		raw, err := s.n.signedAt(ctx, number)
-		if err != nil || raw == nil {
-			return err
-		}
-		if err := each(raw); err != nil {
-			return err
-		}
-	}
-}
-
-// signedAt returns the bytes of the block of the head's branch at a height, nil above
-// the head.
-func (n *Node) signedAt(ctx context.Context, number uint64) ([]byte, error) {
-	if number > n.view.snapshot().Head.Number {
-		return nil, nil
-	}
-	s, ok := n.branch.at(number)
-	if !ok {
-		var err error
-		if s, ok, err = n.connectedAt(ctx, number); err != nil || !ok {
-			return nil, err
-		}
-	}
-	if s.signed == (journal.Hash{}) {
-		c, genesis, err := n.Rules()
-		if err != nil {
-			return nil, err
-		}
-		return block.Genesis(c, *genesis).Encode(), nil
-	}
-	return n.journal.Content(s.signed)
 }
 
 // judgeWork judges a proof's structure by the recent blocks of the head's branch.

@@ -17,6 +17,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/message"
 	"github.com/AnduroProject/alys-go/internal/protocol/peer"
 	"github.com/AnduroProject/alys-go/journal"
+	"github.com/AnduroProject/alys-go/projections/connected"
 )
 
 // proveMember signs that this node's peer id is a member's. It is no approval of anything,
@@ -26,6 +27,59 @@ func (n *Node) proveMember(genesis common.Hash, id string) (authority uint32, pr
 		return 0, proof, false
 	}
 	return n.config.Authority, n.signer.key.Sign(peer.ProofRoot(genesis, n.config.Authority, id)), true
+}
+
+// firstRun is how many blocks below the recent ones are looked for at first: most who ask
+// want few. The runs after it are longer.
+const firstRun = 32
+
+// Blocks implements p2p.Source.
+func (s chainSource) Blocks(ctx context.Context, from uint64, each func(signed []byte) error) error {
+	length := uint64(firstRun)
+	for number := from; ; {
+		head := s.n.view.snapshot().Head.Number
+		if number > head {
+			return nil
+		}
+		if recent, ok := s.n.branch.at(number); ok {
+			if err := s.n.giveSigned(recent, each); err != nil {
+				return err
+			}
+			number++
+			continue
+		}
+		r, err := s.n.connected()
+		if err != nil {
+			return err
+		}
+		run, err := r.Run(ctx, number, min(number+length-1, max(number, head-min(head, keepRecent))))
+		if err != nil || len(run) == 0 {
+			return err
+		}
+		for _, b := range run {
+			if err := s.n.giveSigned(stored{b.Root, b.Signed}, each); err != nil {
+				return err
+			}
+		}
+		number += uint64(len(run))
+		length = min(4*length, connected.MaxRun)
+	}
+}
+
+// giveSigned reads a block's bytes for who asked.
+func (n *Node) giveSigned(s stored, each func(signed []byte) error) error {
+	if s.signed != (journal.Hash{}) {
+		raw, err := n.journal.Content(s.signed)
+		if err != nil {
+			return err
+		}
+		return each(raw)
+	}
+	c, genesis, err := n.Rules()
+	if err != nil {
+		return err
+	}
+	return each(block.Genesis(c, *genesis).Encode())
 }
 
 // Descend implements p2p.Source.
