@@ -5,6 +5,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/rpc"
+
+	"github.com/AnduroProject/alys-go/internal/edge/p2p"
 )
 
 // ExecutionHeads returns head and finalised block of the running node's execution
@@ -18,4 +20,18 @@ func (n *Node) ExecutionHeads(ctx context.Context) (head, finalised common.Hash)
 		return header.Hash()
 	}
 	return hash(rpc.LatestBlockNumber), hash(rpc.FinalizedBlockNumber)
+}
+
+// PeerSource is what peers are served from.
+func (n *Node) PeerSource() p2p.Source { return chainSource{n} }
+
+// Deliver takes a message as the edge of peers does.
+func (n *Node) Deliver(ctx context.Context, m p2p.Message) error { return n.deliver(ctx, m) }
+
+// ForgetRecent has the node find its blocks by the journal's index alone, as those far
+// below the head.
+func (n *Node) ForgetRecent() {
+	n.branch.mu.Lock()
+	defer n.branch.mu.Unlock()
+	clear(n.branch.recent)
 }

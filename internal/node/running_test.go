@@ -29,14 +29,18 @@ type running struct {
 	node   *node.Node
 	cancel context.CancelFunc
 	done   chan error
+	change func(*node.Options) // nil for none
 
 	mu    sync.Mutex
 	facts []core.Message // of the current run
 	log   bytes.Buffer
 }
 
-func newRunning(t *testing.T, c *spec.Chain) *running {
-	r := &running{t: t, dir: t.TempDir(), chain: c}
+func newRunning(t *testing.T, c *spec.Chain) *running { return newRunningWith(t, c, nil) }
+
+// newRunningWith is one whose every run has changed options.
+func newRunningWith(t *testing.T, c *spec.Chain, change func(*node.Options)) *running {
+	r := &running{t: t, dir: t.TempDir(), chain: c, change: change}
 	r.start()
 	t.Cleanup(func() {
 		if r.node != nil {
@@ -58,7 +62,7 @@ func (r *running) open(ctx context.Context) (*node.Node, error) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return node.Open(ctx, node.Options{
+	o := node.Options{
 		DataDir: r.dir, ChainSpec: r.chain.Encode(), GenesisJSON: genesis, SnapshotTurns: 20,
 		Logger: slog.New(slog.NewTextHandler(r, nil)),
 		OnFact: func(f node.Fact) {
@@ -66,7 +70,11 @@ func (r *running) open(ctx context.Context) (*node.Node, error) {
 			defer r.mu.Unlock()
 			r.facts = append(r.facts, f.Message)
 		},
-	})
+	}
+	if r.change != nil {
+		r.change(&o)
+	}
+	return node.Open(ctx, o)
 }
 
 func (r *running) start() {
