@@ -169,7 +169,8 @@ func TestRogueRequests(t *testing.T) {
 	until(t, "the streams' end", func() bool { return runtime.NumGoroutine() <= before+2 })
 	for _, s := range streams {
 		_ = s.SetReadDeadline(time.Now().Add(5 * time.Second))
-		if n, err := io.Copy(io.Discard, s); n > 4<<20 {
+		// What was written stands in the reader's own window, which yamux lets grow to 16 MiB.
+		if n, err := io.Copy(io.Discard, s); n > 20<<20 {
 			t.Errorf("%d bytes were written to a stream that nobody reads: %v", n, err)
 		}
 	}
