@@ -39,7 +39,7 @@ type Binding struct {
 	Key      string    `json:"key"` // public, hex
 	Journal  string    `json:"journal"`
 	DataDir  string    `json:"data_dir"` // absolute, links resolved
-	Machine  string    `json:"machine"`  // machine-id, or the host's name
+	Machine  string    `json:"machine"`  // machine-id; empty where there is none
 	Boot     string    `json:"boot"`     // of the machine, when the key was taken
 	Process  int       `json:"process"`  // that took it last
 	Bound    time.Time `json:"bound"`    // since when it is this journal's
@@ -107,7 +107,7 @@ func (b *Binding) admits(next *Binding) error {
 	switch {
 	case b.Key != next.Key:
 		return refused("lease file %s is of key %s, not %s: it was moved or copied; remove it only if you know which node uses the key", name(next.key())+stateSuffix, b.Key, next.Key)
-	case b.Machine != next.Machine:
+	case b.Machine != next.Machine && b.Machine != "" && next.Machine != "":
 		return refused("the %s key %s is bound to journal %s on machine %s, this is %s: a lease directory must not be shared between machines; "+release, b.Purpose, short(b.Key), b.Journal, b.Machine, next.Machine, b.Key)
 	case b.Journal != next.Journal:
 		return refused("the %s key %s is bound to journal %s in %s, this is journal %s in %s: what the key signed is in that journal, and another would sign again; "+release, b.Purpose, short(b.Key), b.Journal, b.DataDir, next.Journal, next.DataDir, b.Key)
@@ -280,15 +280,18 @@ func resolved(path string) (string, error) {
 	return filepath.EvalSymlinks(absolute)
 }
 
-// machine names this machine: its id, which survives a change of its name.
+// machineFiles have the machine's id, which survives a change of its name.
+var machineFiles = []string{"/etc/machine-id", "/var/lib/dbus/machine-id"}
+
+// machine names this machine, or is empty: a host's name is none. A container has another one
+// each time it is made, as an upgrade does, and its key would be refused then.
 func machine() string {
-	for _, path := range []string{"/etc/machine-id", "/var/lib/dbus/machine-id"} {
+	for _, path := range machineFiles {
 		if data, err := os.ReadFile(path); err == nil && len(bytes.TrimSpace(data)) > 0 {
 			return string(bytes.TrimSpace(data))
 		}
 	}
-	host, _ := os.Hostname()
-	return host
+	return ""
 }
 
 // boot names the run of the operating system, where it says so.
