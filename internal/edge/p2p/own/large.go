@@ -25,17 +25,44 @@ type large struct {
 
 // largeBlocks bounds and remembers blocks in parts.
 type largeBlocks struct {
-	slots chan struct{} // taken in at once
 	known *lru.Cache[common.Hash, struct{}]
 
-	mu     sync.Mutex
-	bytes  int                           // announced, of those taken in now
-	coming map[common.Hash]chan struct{} // closed when its last bringer ended
+	mu      sync.Mutex
+	members room                          // that nobody else can take
+	others  room                          // for all who are no members
+	coming  map[common.Hash]chan struct{} // closed when its last bringer ended
+}
+
+// room is what is taken in at once.
+type room struct {
+	blocks int
+	bytes  int // announced
+	peers  map[libp2p.ID]int
+}
+
+// take reserves room for one block of a peer, if there is some.
+func (r *room) take(from libp2p.ID, bytes, most int) bool {
+	if r.blocks >= maxLargeAtOnce || r.bytes+bytes > maxLargeBytes || r.peers[from] >= most {
+		return false
+	}
+	r.blocks++
+	r.bytes += bytes
+	r.peers[from]++
+	return true
+}
+
+func (r *room) leave(from libp2p.ID, bytes int) {
+	r.blocks--
+	r.bytes -= bytes
+	if r.peers[from]--; r.peers[from] == 0 {
+		delete(r.peers, from)
+	}
 }
 
 func newLargeBlocks() *largeBlocks {
 	return &largeBlocks{
-		slots: make(chan struct{}, maxLargeAtOnce), known: lru.NewCache[common.Hash, struct{}](rememberedBlocks),
+		known:   lru.NewCache[common.Hash, struct{}](rememberedBlocks),
+		members: room{peers: map[libp2p.ID]int{}}, others: room{peers: map[libp2p.ID]int{}},
 		coming: map[common.Hash]chan struct{}{},
 	}
 }
@@ -158,7 +185,7 @@ const otherTimeout = 2 * time.Second
 // takeLarge takes in a block that a peer announces.
 func (n *Network) takeLarge(a *answer, m peer.Message) (*peer.End, error) {
 	l := m.(*peer.Announce)
-	done, ok := n.large.begin(a.ctx, l)
+	done, ok := n.large.begin(a.ctx, a.id, n.isMember(a.id), l)
 	if !ok {
 		return &peer.End{Code: peer.EndComplete}, nil // known, or no room: it is asked for when it is missed
 	}
@@ -218,7 +245,9 @@ func (a *answer) exchange(m peer.Message, due peer.Kind) (peer.Message, error) {
 
 // begin reserves what taking a block in needs. ok is false for a block that is known and
 // when there is no room. Of two peers that bring the same one waits for the other, shortly.
-func (b *largeBlocks) begin(ctx context.Context, l *peer.Announce) (done func(), ok bool) {
+// Members have room of their own: a block that gossip does not bring is approved by nobody who
+// has to ask for it, so that strangers who bring theirs slowly could hold the chain up.
+func (b *largeBlocks) begin(ctx context.Context, from libp2p.ID, member bool, l *peer.Announce) (done func(), ok bool) {
 	b.mu.Lock()
 	other := b.coming[l.Root]
 	b.mu.Unlock()
@@ -235,25 +264,21 @@ func (b *largeBlocks) begin(ctx context.Context, l *peer.Announce) (done func(),
 	if b.known.Contains(l.Root) {
 		return nil, false
 	}
-	select {
-	case b.slots <- struct{}{}:
-	default:
-		return nil, false
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.bytes+int(l.Bytes) > maxLargeBytes {
-		<-b.slots
+	r, most := &b.others, maxLargeOfOne
+	if member {
+		r, most = &b.members, maxLargeOfMember
+	}
+	if !r.take(from, int(l.Bytes), most) {
 		return nil, false
 	}
-	b.bytes += int(l.Bytes)
 	mine := make(chan struct{})
 	b.coming[l.Root] = mine
 	return func() {
-		<-b.slots
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.bytes -= int(l.Bytes)
+		r.leave(from, int(l.Bytes))
 		if b.coming[l.Root] == mine {
 			delete(b.coming, l.Root)
 		}

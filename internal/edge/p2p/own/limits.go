@@ -11,23 +11,27 @@ import (
 // Bounds of requests. (docs/formats/peer-protocol.md, Limits)
 const (
 	streamsOfPeer    = 8  // of one protocol
-	servedAtOnce     = 64 // requests of all peers
+	servedOfPeer     = 16 // requests of one peer that is no member
+	servedAtOnce     = 64 // requests of all members, and as many of all others
 	requestsASecond  = 20
 	requestsAtOnce   = 60
 	sessionsASecond  = 0.2 // each is told of as a peer that goes and comes, which is kept for ever
 	sessionsAtOnce   = 8
-	maxRemembered    = 4096 // peers whose rate is remembered
-	maxLargeBytes    = 64 << 20
-	maxLargeAtOnce   = 4
-	blocksWaiting    = 4 // large blocks that wait to be announced to one peer
+	maxRemembered    = 4096     // peers whose rate is remembered
+	maxLargeBytes    = 32 << 20 // taken in at once of members, and as much of all others
+	maxLargeAtOnce   = 4        // the same in blocks
+	maxLargeOfOne    = 1        // of one who is no member
+	maxLargeOfMember = 2        // a member's two last, when it makes one after the other
+	blocksWaiting    = 4        // large blocks that wait to be announced to one peer
 	rememberedBlocks = 1024
 )
 
 // limits counts what peers ask for.
 type limits struct {
-	mu     sync.Mutex
-	peers  map[libp2p.ID]*allowance
-	served int
+	mu      sync.Mutex
+	peers   map[libp2p.ID]*allowance
+	members int // served now
+	others  int
 }
 
 // allowance is what one peer has.
@@ -35,6 +39,7 @@ type allowance struct {
 	rate     *rate.Limiter
 	sessions *rate.Limiter
 	streams  map[protocol.ID]int
+	served   int
 }
 
 func newLimits() *limits { return &limits{peers: map[libp2p.ID]*allowance{}} }
@@ -78,25 +83,31 @@ const (
 	busy
 )
 
-// stream takes in one more stream; done must be called for one that is served.
-func (l *limits) stream(id libp2p.ID, p protocol.ID) (v verdict, done func()) {
+// stream takes in one more stream; done must be called for one that is served. Members are
+// served whatever others ask for: who reads an answer slowly is served for minutes.
+func (l *limits) stream(id libp2p.ID, member bool, p protocol.ID) (v verdict, done func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a := l.of(id)
+	a, all := l.of(id), &l.others
+	if member {
+		all = &l.members
+	}
 	switch {
 	case a.streams[p] >= streamsOfPeer:
 		return tooMany, nil
 	case !a.rate.Allow():
 		return tooOften, nil
-	case l.served >= servedAtOnce:
+	case *all >= servedAtOnce || !member && a.served >= servedOfPeer:
 		return busy, nil
 	}
 	a.streams[p]++
-	l.served++
+	a.served++
+	*all++
 	return served, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.served--
+		*all--
+		a.served--
 		if a.streams[p]--; a.streams[p] == 0 {
 			delete(a.streams, p)
 		}

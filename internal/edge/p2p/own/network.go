@@ -233,6 +233,12 @@ func (n *Network) session(id libp2p.ID) *session {
 	return n.sessions[id]
 }
 
+// isMember reports whether a peer with a session proved to be a member.
+func (n *Network) isMember(id libp2p.ID) bool {
+	s := n.session(id)
+	return s != nil && s.hello.HasAuthority
+}
+
 // awaitSession waits for a session with a peer. It returns nil when there is none.
 func (n *Network) awaitSession(id libp2p.ID, patience time.Duration) *session {
 	timeout := time.NewTimer(patience)

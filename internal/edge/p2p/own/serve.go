@@ -78,7 +78,7 @@ func (n *Network) handle(p protocol.ID, due peer.Kind, f server) {
 // serve answers the one request of a stream.
 func (n *Network) serve(p protocol.ID, stream network.Stream, due peer.Kind, f server) {
 	id := stream.Conn().RemotePeer()
-	v, done := n.limits.stream(id, p)
+	v, done := n.limits.stream(id, n.isMember(id), p)
 	switch v {
 	case tooMany:
 		n.act(id, message.ActFlood, "more streams of "+string(p)+" at once than are served")
