@@ -35,3 +35,15 @@ func (n *Node) ForgetRecent() {
 	defer n.branch.mu.Unlock()
 	clear(n.branch.recent)
 }
+
+// SignedByIndex looks one block of the head's branch up in the index.
+func (n *Node) SignedByIndex(ctx context.Context, number uint64) ([]byte, error) {
+	s, found, err := n.connectedAt(ctx, number)
+	if err != nil || !found {
+		return nil, err
+	}
+	return n.journal.Content(s.signed)
+}
+
+// IndexLag is how many durable events are not indexed yet.
+func (n *Node) IndexLag() uint64 { return n.indexLag() }

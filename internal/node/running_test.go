@@ -23,7 +23,7 @@ import (
 
 // running is a node on a data directory that is given made blocks and started again.
 type running struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	chain  *spec.Chain
 	node   *node.Node
@@ -36,10 +36,10 @@ type running struct {
 	log   bytes.Buffer
 }
 
-func newRunning(t *testing.T, c *spec.Chain) *running { return newRunningWith(t, c, nil) }
+func newRunning(t testing.TB, c *spec.Chain) *running { return newRunningWith(t, c, nil) }
 
 // newRunningWith is one whose every run has changed options.
-func newRunningWith(t *testing.T, c *spec.Chain, change func(*node.Options)) *running {
+func newRunningWith(t testing.TB, c *spec.Chain, change func(*node.Options)) *running {
 	r := &running{t: t, dir: t.TempDir(), chain: c, change: change}
 	r.start()
 	t.Cleanup(func() {
