@@ -52,7 +52,7 @@ func (s chainSource) Blocks(ctx context.Context, from uint64, each func(signed [
 		if err != nil {
 			return err
 		}
-		run, err := r.Run(ctx, number, min(number+length-1, max(number, head-min(head, keepRecent))))
+		run, err := r.Run(ctx, number, min(number+length-1, head))
 		if err != nil || len(run) == 0 {
 			return err
 		}
