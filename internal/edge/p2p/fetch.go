@@ -78,9 +78,9 @@ func (n *Network) failed(id peer.ID, err error) bool {
 	return true
 }
 
-// someOfOurs returns peers of ours in no order, at most maxAsked.
+// someOfOurs returns peers of ours, members first, at most maxAsked.
 func (n *Network) someOfOurs() []peer.ID {
-	all := n.ours.Peers() // of a map: another order each time
+	all := n.ours.Peers() // of a map: others each time
 	return all[:min(len(all), maxAsked)]
 }
 

@@ -82,3 +82,19 @@ func TestMembersBringLargeBlocks(t *testing.T) {
 		t.Errorf("left of members: %+v", b.members)
 	}
 }
+
+// TestMembersAreAsked has few members among many strangers: they come first.
+func TestMembersAreAsked(t *testing.T) {
+	n := &Network{sessions: map[libp2p.ID]*session{}}
+	for i := range 60 {
+		n.sessions[libp2p.ID(fmt.Sprint("stranger ", i))] = &session{hello: &peer.Hello{}}
+	}
+	for i := range 3 {
+		n.sessions[libp2p.ID(fmt.Sprint("member ", i))] = &session{hello: &peer.Hello{HasAuthority: true}}
+	}
+	for i, id := range n.Peers() {
+		if member := n.sessions[id].hello.HasAuthority; member != (i < 3) {
+			t.Fatalf("place %d is %q's", i, string(id))
+		}
+	}
+}

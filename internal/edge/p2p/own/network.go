@@ -216,15 +216,21 @@ func (n *Network) Disconnect(id libp2p.ID, code uint32, reason string) error {
 	return fault.Wrap(fault.Temporary, n.host.Network().ClosePeer(id), "disconnecting peer "+id.String())
 }
 
-// Peers returns the peers with a session.
+// Peers returns the peers with a session, members before all others: however many strangers
+// are connected, whoever asks some of the first asks members.
 func (n *Network) Peers() []libp2p.ID {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	out := make([]libp2p.ID, 0, len(n.sessions))
-	for id := range n.sessions {
-		out = append(out, id)
+	var others []libp2p.ID
+	for id, s := range n.sessions {
+		if s.hello.HasAuthority {
+			out = append(out, id)
+		} else {
+			others = append(others, id)
+		}
 	}
-	return out
+	return append(out, others...)
 }
 
 func (n *Network) session(id libp2p.ID) *session {
