@@ -13,7 +13,7 @@ import (
 	"github.com/AnduroProject/alys-go/internal/protocol/rules"
 )
 
-// considerApproval is where this member decides about a block that came by gossip
+// considerApproval is where this member decides about a block that came by gossip, or was missed,
 // or is its own. Its own it has approved by signing it. (C5.10)
 func (x *turn) considerApproval(e *Entry) {
 	if signed, _, err := x.work.Decode(e.Body.Data); err == nil {

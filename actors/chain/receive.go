@@ -119,10 +119,17 @@ func (x *turn) store(b Executing, signed *block.Signed, root common.Hash, parent
 		x.heard(e, single)
 	}
 	x.takeEarly(root)
-	if origin == Gossip || origin == Own {
+	if origin == Gossip || origin == Own || x.missed(x.Entry(root), origin) {
 		x.considerApproval(x.Entry(root))
 	}
 	return x.Entry(root)
+}
+
+// missed reports whether a block that was asked for is one of now that waits for approvals:
+// its gossip was lost, and it must not depend on that. What a download brings has them.
+func (x *turn) missed(e *Entry, origin string) bool {
+	turns := 2 * uint64(len(x.rules.spec.Authorities))
+	return origin == Sync && x.Config.Peers && !x.hasQuorum(e) && e.Number > x.Head.Number && e.Slot+turns >= x.slotAt(x.Time)
 }
 
 // known takes the approvals of a block of the tree that the copy received has beyond
