@@ -49,4 +49,15 @@ func BenchmarkServeDeep(b *testing.B) {
 		}
 		rate(b)
 	})
+	b.Run("descent", func(b *testing.B) {
+		s := r.node.PeerSource()
+		b.ReportAllocs()
+		for range b.N {
+			given := 0
+			if err := s.Descend(b.Context(), id(m.at(blocks)).Root, 1, func([]byte) error { given++; return nil }); err != nil || given != blocks {
+				b.Fatalf("%d blocks: %v", given, err)
+			}
+		}
+		rate(b)
+	})
 }

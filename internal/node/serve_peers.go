@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -84,7 +85,7 @@ func (n *Node) giveSigned(s stored, each func(signed []byte) error) error {
 
 // Descend implements p2p.Source.
 func (s chainSource) Descend(ctx context.Context, root common.Hash, lowest uint64, each func(signed []byte) error) error {
-	for {
+	for length := uint64(firstRun); ; {
 		found, err := s.n.branchBlock(ctx, root)
 		if err != nil || found == nil {
 			return err
@@ -104,7 +105,38 @@ func (s chainSource) Descend(ctx context.Context, root common.Hash, lowest uint6
 			return nil
 		}
 		root = b.ParentHash
+		for _, below := range slices.Backward(s.n.runTo(ctx, root, b.Payload.BlockNumber-1, lowest, length)) {
+			if below.Signed == (journal.Hash{}) {
+				return nil
+			}
+			if err := s.n.giveSigned(stored{below.Root, below.Signed}, each); err != nil {
+				return err
+			}
+			if below.Number <= lowest {
+				return nil
+			}
+			root = below.Parent
+		}
+		length = min(4*length, connected.MaxRun)
 	}
+}
+
+// runTo returns blocks of the head's branch, not below lowest, up to one with a root. It is
+// empty when they are to be looked up one by one, which says what is wrong: recent ones,
+// and those of other branches.
+func (n *Node) runTo(ctx context.Context, root common.Hash, number, lowest, length uint64) []connected.Block {
+	if _, recent := n.branch.byRoot(root); recent || number < lowest || number > n.view.snapshot().Head.Number {
+		return nil
+	}
+	r, err := n.connected()
+	if err != nil {
+		return nil
+	}
+	run, err := r.Run(ctx, max(lowest, number+1-min(number+1, length)), number)
+	if err != nil || len(run) == 0 || run[len(run)-1].Root != root {
+		return nil
+	}
+	return run
 }
 
 // branchBlock returns a block by its root: a recent one of the head's branch without the index.
