@@ -258,7 +258,7 @@ func (x *turn) positionOf(authority uint32) (e *Entry, known bool) {
 func (x *turn) lastSigned(authority uint32) *Entry {
 	now := x.slotAt(x.Time)
 	last := x.newest(uint8(authority), now+1)
-	if last == nil || last.Slot < x.Gate.Started || last.Slot+2*uint64(len(x.rules.spec.Authorities)) < now {
+	if last == nil || last.Slot <= x.Gate.Started || last.Slot+2*uint64(len(x.rules.spec.Authorities)) < now {
 		return nil
 	}
 	if e := x.Entry(last.Root); e != nil && e.Status != Invalid {
