@@ -12,7 +12,7 @@ DATA      ?= alys-data
 # Packages that run goroutines of ours.
 RUNTIME   := ./actors/... ./journal/... ./snapshot/... ./replay/... ./projections/... ./internal/memo/... ./internal/node/... \
              ./internal/edge/admin/... ./internal/edge/mergeminer/... ./internal/edge/pegsigner/... ./internal/edge/rpc/... ./internal/progress/... ./internal/restart/... \
-             ./internal/backup/... ./internal/scrub/... ./migration/...
+             ./internal/backup/... ./internal/scrub/... ./internal/edge/p2p/... ./internal/edge/lease/... ./internal/rangecheck/... ./internal/settle/... ./migration/...
 
 # Pinned: a linter that changes by itself breaks old commits.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
