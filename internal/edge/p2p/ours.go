@@ -9,6 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/AnduroProject/alys-go/internal/edge/p2p/admit"
+	"github.com/AnduroProject/alys-go/internal/edge/p2p/host"
 	"github.com/AnduroProject/alys-go/internal/edge/p2p/legacy"
 	"github.com/AnduroProject/alys-go/internal/edge/p2p/own"
 	"github.com/AnduroProject/alys-go/internal/protocol/block"
@@ -20,7 +21,7 @@ import (
 func (n *Network) openOurs(h libp2phost.Host) error {
 	o := own.Options{
 		Host: h, Chain: n.opt.Chain, Genesis: n.opt.Genesis, Agent: n.opt.Agent, Source: n.opt.Source, Decode: n.opt.Checks.Decode,
-		Joined: n.greeted, Ended: func(id peer.ID, reason string) { n.told.gone(id.String(), reason) },
+		Joined: func(m *message.PeerConnected) { n.greeted(h, m) }, Ended: func(id peer.ID, reason string) { n.told.gone(id.String(), reason) },
 		Told: func(id peer.ID, head, finalized message.BlockID) {
 			n.told.update(id.String(), func(r *message.PeerReport) { r.Head, r.Finalized = &head, &finalized })
 		},
@@ -55,9 +56,9 @@ func (n *Network) openOurs(h libp2phost.Host) error {
 func (n *Network) Ours() *own.Network { return n.ours }
 
 // greeted takes a peer of ours that said who it is. Members are kept when others are let go.
-func (n *Network) greeted(m *message.PeerConnected) {
+func (n *Network) greeted(h libp2phost.Host, m *message.PeerConnected) {
 	if id, err := peer.Decode(m.Peer); err == nil && m.HasAuthority {
-		n.host.Keep(id, true)
+		host.Protect(h, id)
 	}
 	n.told.connected(m)
 }

@@ -271,7 +271,11 @@ func (h *Host) Guide(bans []Ban, known []Known) {
 		}
 		listed[address.String()] = true
 		if id != "" {
-			h.Keep(id, k.Member)
+			if k.Member {
+				Protect(h.net, id)
+			} else {
+				unprotect(h.net, id)
+			}
 		}
 		h.dialer.add(address, id, fromKnown)
 	}

@@ -221,11 +221,8 @@ func (h *Host) Disconnect(id peer.ID) error {
 	return fault.Wrap(fault.Temporary, h.net.Network().ClosePeer(id), "disconnecting peer "+id.String())
 }
 
-// Keep keeps the connections to a peer when others are let go: a member's.
-func (h *Host) Keep(id peer.ID, keep bool) {
-	if keep {
-		h.net.ConnManager().Protect(id, memberTag)
-		return
-	}
-	h.net.ConnManager().Unprotect(id, memberTag)
-}
+// Protect keeps the connections of a libp2p host to a peer when others are let go: a
+// member's. It may be called while the [Host] is being opened.
+func Protect(h libp2phost.Host, id peer.ID) { h.ConnManager().Protect(id, memberTag) }
+
+func unprotect(h libp2phost.Host, id peer.ID) { h.ConnManager().Unprotect(id, memberTag) }

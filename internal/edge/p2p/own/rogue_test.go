@@ -150,7 +150,9 @@ func (r *rogue) again() {
 // what it asked for, holds a few and is told on. Goroutines go back to what they were.
 func TestRogueRequests(t *testing.T) {
 	v := start(t, "victim", func(o *own.Options) { o.Patience, o.Silence = 2*time.Second, time.Minute })
+	v.source.mu.Lock()
 	v.source.chain = blocks(64, 1<<20)
+	v.source.mu.Unlock()
 	r := newRogue(t, v, true)
 	before := runtime.NumGoroutine()
 	streams := make([]network.Stream, 0, 50)
