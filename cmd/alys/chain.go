@@ -52,38 +52,27 @@ type followResult struct {
 }
 
 func chainFollow(cc *cli.Context) error {
-	s, err := readSettings(cc)
-	if err != nil {
-		return err
-	}
 	root, err := node.ParseRoot(cc.String("block"))
 	if err != nil {
 		return fmt.Errorf("--block: %w", err)
 	}
-	reason := cc.String("reason")
-	if err := node.CheckReason(reason); err != nil {
-		return fmt.Errorf("--reason: %w", err)
-	}
-	client, err := admin.Dial(s.dataDir)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	var status node.Status
-	if err := client.Status(cc.Context, &status); err != nil {
-		return err
-	}
-	switch excluded := status.Chain.Excluded; {
-	case excluded == nil:
-		return fmt.Errorf("no branch with a quorum excludes the finalised block: there is nothing to decide: %w", node.ErrRefused)
-	case !cc.Bool("yes"):
-		return fmt.Errorf("this would revert blocks that are final on this node (%s); be sure that the other members agree, then add --yes: %w",
-			excluded.Text, node.ErrRefused)
-	}
-	if err := client.FollowBranch(cc.Context, root.Hex(), reason); err != nil {
-		return err
-	}
-	return outcome(cc, followResult{Followed: root.Hex(), Reason: reason}, func(w io.Writer) {
-		printf(w, "the branch of block %s is followed\n", root)
+	return decide(cc, func(client *admin.Client, reason string) error {
+		var status node.Status
+		if err := client.Status(cc.Context, &status); err != nil {
+			return err
+		}
+		switch excluded := status.Chain.Excluded; {
+		case excluded == nil:
+			return fmt.Errorf("no branch with a quorum excludes the finalised block: there is nothing to decide: %w", node.ErrRefused)
+		case !cc.Bool("yes"):
+			return fmt.Errorf("this would revert blocks that are final on this node (%s); be sure that the other members agree, then add --yes: %w",
+				excluded.Text, node.ErrRefused)
+		}
+		if err := client.FollowBranch(cc.Context, root.Hex(), reason); err != nil {
+			return err
+		}
+		return outcome(cc, followResult{Followed: root.Hex(), Reason: reason}, func(w io.Writer) {
+			printf(w, "the branch of block %s is followed\n", root)
+		})
 	})
 }

@@ -46,31 +46,20 @@ type keepResult struct {
 }
 
 func chainKeep(cc *cli.Context) error {
-	s, err := readSettings(cc)
-	if err != nil {
-		return err
-	}
 	root, err := node.ParseRoot(cc.String("block"))
 	if err != nil {
 		return fmt.Errorf("--block: %w", err)
 	}
-	reason := cc.String("reason")
-	if err := node.CheckReason(reason); err != nil {
-		return fmt.Errorf("--reason: %w", err)
-	}
-	client, err := admin.Dial(s.dataDir)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	if !cc.Bool("yes") {
-		return fmt.Errorf("this would move the head to the branch of block %s, though another be longer, and approve no carrier beside it; be sure that all members keep to the same block, then add --yes: %w",
-			root, node.ErrRefused)
-	}
-	if err := client.KeepToBranch(cc.Context, root.Hex(), reason); err != nil {
-		return err
-	}
-	return outcome(cc, keepResult{Kept: root.Hex(), Reason: reason}, func(w io.Writer) {
-		printf(w, "the branch of block %s is kept to until finality passes it\n", root)
+	return decide(cc, func(client *admin.Client, reason string) error {
+		if !cc.Bool("yes") {
+			return fmt.Errorf("this would move the head to the branch of block %s, though another be longer, and approve no carrier beside it; be sure that all members keep to the same block, then add --yes: %w",
+				root, node.ErrRefused)
+		}
+		if err := client.KeepToBranch(cc.Context, root.Hex(), reason); err != nil {
+			return err
+		}
+		return outcome(cc, keepResult{Kept: root.Hex(), Reason: reason}, func(w io.Writer) {
+			printf(w, "the branch of block %s is kept to until finality passes it\n", root)
+		})
 	})
 }

@@ -35,7 +35,7 @@ it was. Also stops what a killed alys devnet up left.
 
 Examples:
   alys devnet down
-  alys devnet down --dir /tmp/net --json`,
+  alys devnet down --dir net --json`,
 		Flags:  devnetFlags(&cli.DurationFlag{Name: "timeout", Usage: "`TIME` to wait", Value: 2 * time.Minute}, jsonFlag),
 		Action: devnetDown,
 	}

@@ -21,7 +21,7 @@ different blocks finalised at one height.
 
 Examples:
   alys devnet status
-  alys devnet status --dir /tmp/net --json`,
+  alys devnet status --dir net --json`,
 		Flags: devnetFlags(jsonFlag),
 		Action: func(cc *cli.Context) error {
 			n, err := devnet.Open(devnet.Options{Dir: cc.String("dir")})

@@ -33,7 +33,7 @@ again. --traffic sends transfers, deposits and peg-outs; each member merge-mines
 
 Examples:
   alys devnet up --members 3 --full 1 --traffic
-  alys devnet up --dir /tmp/net --slot 1s --detach
+  alys devnet up --dir net --slot 1s --detach
   alys devnet up --detach`,
 		Flags: devnetFlags(
 			&cli.IntFlag{Name: "members", Usage: "how many, `N` up to 15", Value: 3},

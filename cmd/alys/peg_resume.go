@@ -40,32 +40,21 @@ type resumeResult struct {
 }
 
 func pegResume(cc *cli.Context) error {
-	s, err := readSettings(cc)
-	if err != nil {
-		return err
-	}
-	reason := cc.String("reason")
-	if err := node.CheckReason(reason); err != nil {
-		return fmt.Errorf("--reason: %w", err)
-	}
-	client, err := admin.Dial(s.dataDir)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	var summary peg.Summary
-	if err := client.Peg(cc.Context, "status", 0, &summary); err != nil {
-		return err
-	}
-	switch h := summary.Halted; {
-	case h == nil:
-		return fmt.Errorf("the peg is not halted: there is nothing to resume: %w", node.ErrRefused)
-	case !cc.Bool("yes"):
-		return fmt.Errorf("the peg is halted since %s: %s; be sure that what was minted is there, then add --yes: %w", h.Since, h.Reason, node.ErrRefused)
-	}
-	if err := client.ResumePeg(cc.Context, reason); err != nil {
-		return err
-	}
-	r := resumeResult{Halted: summary.Halted.Reason, Reason: reason}
-	return outcome(cc, r, func(w io.Writer) { printf(w, "the peg goes on\n") })
+	return decide(cc, func(client *admin.Client, reason string) error {
+		var summary peg.Summary
+		if err := client.Peg(cc.Context, "status", 0, &summary); err != nil {
+			return err
+		}
+		switch h := summary.Halted; {
+		case h == nil:
+			return fmt.Errorf("the peg is not halted: there is nothing to resume: %w", node.ErrRefused)
+		case !cc.Bool("yes"):
+			return fmt.Errorf("the peg is halted since %s: %s; be sure that what was minted is there, then add --yes: %w", h.Since, h.Reason, node.ErrRefused)
+		}
+		if err := client.ResumePeg(cc.Context, reason); err != nil {
+			return err
+		}
+		r := resumeResult{Halted: summary.Halted.Reason, Reason: reason}
+		return outcome(cc, r, func(w io.Writer) { printf(w, "the peg goes on\n") })
+	})
 }

@@ -178,35 +178,24 @@ Examples:
 }
 
 func signingAllow(cc *cli.Context) error {
-	s, err := readSettings(cc)
-	if err != nil {
-		return err
-	}
-	reason := cc.String("reason")
-	if err := node.CheckReason(reason); err != nil {
-		return fmt.Errorf("--reason: %w", err)
-	}
-	client, err := admin.Dial(s.dataDir)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	var status node.Status
-	if err := client.Status(cc.Context, &status); err != nil {
-		return err
-	}
-	hold := status.Chain.Signing
-	switch {
-	case !hold.Held:
-		return fmt.Errorf("signing is not held: there is nothing to allow: %w", node.ErrRefused)
-	case !cc.Bool("yes"):
-		return fmt.Errorf("this would let the node sign again, although its journal is not the whole history since the %s of incident %s; be sure that no other copy of it runs, then add --yes: %w",
-			hold.Kind, hold.Since(), node.ErrRefused)
-	}
-	if err := client.AllowSigning(cc.Context, reason); err != nil {
-		return err
-	}
-	r := signingOf(status)
-	r.Held, r.ReleasedBy, r.Reason = false, "operator", reason
-	return printSigning(cc, r)
+	return decide(cc, func(client *admin.Client, reason string) error {
+		var status node.Status
+		if err := client.Status(cc.Context, &status); err != nil {
+			return err
+		}
+		hold := status.Chain.Signing
+		switch {
+		case !hold.Held:
+			return fmt.Errorf("signing is not held: there is nothing to allow: %w", node.ErrRefused)
+		case !cc.Bool("yes"):
+			return fmt.Errorf("this would let the node sign again, although its journal is not the whole history since the %s of incident %s; be sure that no other copy of it runs, then add --yes: %w",
+				hold.Kind, hold.Since(), node.ErrRefused)
+		}
+		if err := client.AllowSigning(cc.Context, reason); err != nil {
+			return err
+		}
+		r := signingOf(status)
+		r.Held, r.ReleasedBy, r.Reason = false, "operator", reason
+		return printSigning(cc, r)
+	})
 }

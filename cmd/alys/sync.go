@@ -121,33 +121,22 @@ Examples:
 }
 
 func syncAssume(cc *cli.Context) error {
-	s, err := readSettings(cc)
-	if err != nil {
-		return err
-	}
-	reason := cc.String("reason")
-	if err := node.CheckReason(reason); err != nil {
-		return fmt.Errorf("--reason: %w", err)
-	}
-	client, err := admin.Dial(s.dataDir)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	var status node.Status
-	if err := client.Status(cc.Context, &status); err != nil {
-		return err
-	}
-	r := syncOf(status)
-	switch {
-	case !r.Peers || r.Synced.Synced:
-		return fmt.Errorf("this node waits for no other: there is nothing to assume: %w", node.ErrRefused)
-	case !cc.Bool("yes"):
-		return fmt.Errorf("this would have the node make blocks on its head %d although %s; be sure that no member has a newer block, then add --yes: %w", r.Height, r.Needs, node.ErrRefused)
-	}
-	if err := client.AssumeSynced(cc.Context, reason); err != nil {
-		return err
-	}
-	r.Assumed = reason
-	return printSync(cc, r)
+	return decide(cc, func(client *admin.Client, reason string) error {
+		var status node.Status
+		if err := client.Status(cc.Context, &status); err != nil {
+			return err
+		}
+		r := syncOf(status)
+		switch {
+		case !r.Peers || r.Synced.Synced:
+			return fmt.Errorf("this node waits for no other: there is nothing to assume: %w", node.ErrRefused)
+		case !cc.Bool("yes"):
+			return fmt.Errorf("this would have the node make blocks on its head %d although %s; be sure that no member has a newer block, then add --yes: %w", r.Height, r.Needs, node.ErrRefused)
+		}
+		if err := client.AssumeSynced(cc.Context, reason); err != nil {
+			return err
+		}
+		r.Assumed = reason
+		return printSync(cc, r)
+	})
 }
