@@ -93,7 +93,7 @@ func TestShape(t *testing.T) {
 	if took := time.Since(started); took < 200*time.Millisecond { // a handshake and an echo are two round trips
 		t.Errorf("two round trips took %s", took)
 	}
-	for range 8 {
+	for i := 0; i < 8 || i < 200 && l.Counts().Lost == 0; i++ { // a hundred packets may all be lucky
 		if err := echo(l, "a", at, string(make([]byte, 4096)), 30*time.Second); err != nil {
 			t.Fatal(err)
 		}
