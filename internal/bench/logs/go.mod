@@ -2,7 +2,7 @@
 // `go mod tidy` does not apply here.
 module github.com/AnduroProject/alys-go/internal/bench/logs
 
-go 1.26.0
+go 1.26.6
 
 require (
 	github.com/DataDog/zstd v1.5.7 // indirect
